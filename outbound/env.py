@@ -1,0 +1,55 @@
+"""Readers for environment variables. Each refuses nonsense at start, so a typo is a message and not a surprise."""
+
+import os
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+env = environ.Env()
+
+
+def env_text(name: str, default: str = "") -> str:
+    return os.environ.get(name, "").strip() or default
+
+
+def env_int(name: str, default: int, *, least: int = 0) -> int:
+    """A whole number of at least `least`; anything else stops the start with the variable's name."""
+    try:
+        value = int(env_text(name, str(default)))
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be a whole number, not {os.environ[name]!r}.") from None
+    if value < least:
+        raise ImproperlyConfigured(f"{name} must be {least} or more, not {value}.")
+    return value
+
+
+def env_bool(name: str, default: bool) -> bool:
+    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    text = env_text(name, "yes" if default else "no").lower()
+    if text not in words:
+        raise ImproperlyConfigured(f"{name} must be yes or no, not {os.environ[name]!r}.")
+    return words[text]
+
+
+def env_list(name: str, default: str = "") -> list[str]:
+    return [part.strip() for part in env_text(name, default).split(",") if part.strip()]
+
+
+def env_secret(name: str) -> str:
+    """The variable itself, or the content of the file that NAME_FILE points at (as container secrets are given)."""
+    path = env_text(f"{name}_FILE")
+    if not path:
+        return env_text(name)
+    try:
+        return Path(path).read_text().strip()
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name}_FILE cannot be read: {error.strerror}.") from None
+
+
+def env_database(name: str, default_path: Path) -> dict:
+    """DATABASE_URL as Django's dict; SQLite at `default_path` when it is absent."""
+    try:
+        return env.db_url_config(env_text(name, f"sqlite:///{default_path}"))
+    except Exception as error:
+        raise ImproperlyConfigured(f"{name} is not a database address: {error}") from None

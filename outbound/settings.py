@@ -1,0 +1,193 @@
+"""All settings, grouped. Every variable is read through env.py and described in .env.example."""
+
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+from outbound.env import env_bool, env_database, env_int, env_list, env_text
+from outbound.home import field_keys, home_folder, secret
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- Where we are -----------------------------------------------------------------------------------------------------
+OUTBOUND_HOME = home_folder(BASE_DIR)
+DEBUG = env_bool("DEBUG", False)
+SECRET_KEY = secret("SECRET_KEY", home=OUTBOUND_HOME)
+FIELD_ENCRYPTION_KEYS = field_keys(OUTBOUND_HOME)
+PUBLIC_URL = env_text("PUBLIC_URL").rstrip("/")  # https://outbound.example.com: in unsubscribe links
+ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "*" if not PUBLIC_URL else PUBLIC_URL.split("//")[-1].split("/")[0].split(":")[0] + ",localhost,127.0.0.1")
+CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS", PUBLIC_URL)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env_bool("BEHIND_PROXY", False) else None
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
+X_FRAME_OPTIONS = "DENY"
+
+# --- What is in it ----------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "outbound",
+    "apikeys",
+    "leads",
+    "sending",
+    "campaigns",
+    "mcp",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "outbound.urls"
+WSGI_APPLICATION = "outbound.wsgi.application"
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Where rows live --------------------------------------------------------------------------------------------------
+DATABASES = {"default": env_database("DATABASE_URL", OUTBOUND_HOME / "outbound.sqlite3")}
+DATABASE_ENGINE = DATABASES["default"]["ENGINE"].rsplit(".", 1)[-1]
+if DATABASE_ENGINE == "sqlite3":
+    DATABASES["default"]["OPTIONS"] = {
+        # Taking the write lock at BEGIN is what makes read-modify-write safe: DEFERRED ones fail under contention.
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+    }
+    # In memory, threads of one test would see different databases.
+    DATABASES["default"]["TEST"] = {"NAME": str(OUTBOUND_HOME / "test.sqlite3")}
+elif DATABASE_ENGINE == "postgresql":
+    DATABASES["default"]["CONN_MAX_AGE"] = None
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+else:
+    raise ImproperlyConfigured(f"DATABASE_URL must name PostgreSQL or SQLite, not {DATABASE_ENGINE}.")
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Celery: a doorbell, never the truth ------------------------------------------------------------------------------
+REDIS_URL = env_text("REDIS_URL")
+CELERY_BROKER_URL = REDIS_URL or "outbound.embedded.broker:Transport://"
+CELERY_TIMEZONE = "UTC"
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_DEFAULT_QUEUE = "default"
+# A publisher must not hang a request when the broker is away: the tick will find the row.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"max_retries": 1, "socket_connect_timeout": 2, "socket_timeout": 10} if REDIS_URL else {}
+
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    if REDIS_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
+# django-ratelimit counts per process without Redis: enough for one embedded web process, and its check says so.
+SILENCED_SYSTEM_CHECKS = [] if REDIS_URL else ["django_ratelimit.E003", "django_ratelimit.W001"]
+
+# --- Ticks, leases, limits --------------------------------------------------------------------------------------------
+SEND_TICK_SECONDS = env_int("SEND_TICK_SECONDS", 60, least=1)  # how often due steps are looked for
+DISPATCH_SECONDS = env_int("DISPATCH_SECONDS", 5, least=1)  # how often each worker looks at the ledger without being rung
+CLAIM_LEASE_SECONDS = env_int("CLAIM_LEASE_SECONDS", 90, least=5)
+SMTP_STEP_TIMEOUT_SECONDS = env_int("SMTP_STEP_TIMEOUT_SECONDS", 60, least=1)  # before the dot, all steps together ≤ 80
+SMTP_DOT_TIMEOUT_SECONDS = env_int("SMTP_DOT_TIMEOUT_SECONDS", 300, least=1)
+UNKNOWN_AFTER_SECONDS = env_int("UNKNOWN_AFTER_SECONDS", 900, least=1)  # must exceed the dot's time-out + 5 s
+if UNKNOWN_AFTER_SECONDS <= SMTP_DOT_TIMEOUT_SECONDS + 5:
+    raise ImproperlyConfigured("UNKNOWN_AFTER_SECONDS must exceed SMTP_DOT_TIMEOUT_SECONDS by more than 5.")
+MAX_BODY_BYTES = 10 * 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+# Networks that may be connected to although they are private: a mail server of one's own, and tests.
+OUTBOUND_PRIVATE_NETWORKS = env_list("OUTBOUND_PRIVATE_NETWORKS")
+
+# --- The writer of variables ------------------------------------------------------------------------------------------
+ANTHROPIC_API_KEY = env_text("ANTHROPIC_API_KEY")
+ANTHROPIC_BASE_URL = env_text("ANTHROPIC_BASE_URL")
+ANTHROPIC_MODEL = env_text("ANTHROPIC_MODEL", "claude-haiku-5-5")
+WRITER_CONCURRENCY = env_int("WRITER_CONCURRENCY", 8, least=1)
+
+# --- REST -------------------------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["apikeys.authentication.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["apikeys.permissions.HasScope"],
+    # One parser and one renderer: with three, generated clients come out wrong.
+    "DEFAULT_PARSER_CLASSES": ["outbound.api.parsers.SafeJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["outbound.api.envelope.EnvelopeRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "outbound.api.envelope.IgnoreAccept",
+    "EXCEPTION_HANDLER": "outbound.api.errors.exception_handler",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "URL_FORMAT_OVERRIDE": None,
+    "UNAUTHENTICATED_USER": None,
+    "UNAUTHENTICATED_TOKEN": None,
+    "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
+    "COERCE_DECIMAL_TO_STRING": True,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Outbound API",
+    "DESCRIPTION": "Leads, personal lines, sequences and runs. Send `Authorization: Bearer aiob_…` with every request.",
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": [],
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# --- People and pages -------------------------------------------------------------------------------------------------
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "/admin/login/"
+LOGIN_REDIRECT_URL = "/admin/"
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+STATIC_URL = "/static/"
+STATIC_ROOT = OUTBOUND_HOME / "static"
+WHITENOISE_USE_FINDERS = True  # no collectstatic needed to start
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": env_text("LOG_LEVEL", "INFO")},
+    # 4xx answers are the caller's news, not ours.
+    "loggers": {"django.request": {"level": "ERROR"}},
+}
