@@ -1,0 +1,153 @@
+"""Workspaces live here, since every table points at one: this is the lowest floor. Beside them, who may come in
+(people, keys), what we answered them (idempotency) and what happened (events)."""
+
+import zoneinfo
+from datetime import timedelta
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q, UniqueConstraint
+from django.utils.timezone import now
+
+from outbound.ids import uuid7
+
+
+def check_timezone(name: str) -> None:
+    if name not in zoneinfo.available_timezones():
+        raise ValidationError(f"{name} is not an IANA timezone, such as Europe/Madrid.")
+
+
+class Workspace(models.Model):
+    """One tenant: its leads, campaigns, mailboxes, keys. Live or test for ever."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    name = models.CharField(max_length=80, unique=True)
+    slug = models.SlugField(max_length=80, unique=True)
+    livemode = models.BooleanField(default=True, help_text="A test workspace sends no mail and calls no model.")
+    timezone = models.CharField(max_length=64, default="UTC", validators=[check_timezone])
+    postal_address = models.CharField(
+        max_length=300, blank=True, help_text="Stands at the foot of every mail; a live launch needs it."
+    )
+    public_url = models.URLField(blank=True, help_text="Where unsubscribe links point; PUBLIC_URL when blank.")
+    tier = models.CharField(max_length=20, default="self_hosted")
+    status = models.CharField(max_length=20, default="active")
+    confirm_launch_above = models.PositiveIntegerField(
+        default=500, help_text="A tool's launch to more leads than this needs the confirm_token of its dry run."
+    )
+    # How far a test workspace's clock was turned forward. Always zero for a live one.
+    clock_offset = models.DurationField(default=timedelta)
+    created_at = models.DateTimeField(default=now, editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(livemode=False) | Q(clock_offset=timedelta(0)), name="a_live_workspace_keeps_real_time"
+            )
+        ]
+
+    def __str__(self):
+        return self.name
+
+
+class WorkspaceOwned(models.Model):
+    """A row of one tenant. Read through `.for_workspace()`, and another tenant's row is simply not there."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
+    created_at = models.DateTimeField(default=now, editable=False)
+
+    class Meta:
+        abstract = True
+
+
+class OwnedQuerySet(models.QuerySet):
+    def for_workspace(self, workspace):
+        return self.filter(workspace=workspace)
+
+
+class Membership(WorkspaceOwned):
+    class Role(models.TextChoices):
+        OWNER = "owner"
+        ADMIN = "admin"
+        MEMBER = "member"
+        VIEWER = "viewer"
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=10, choices=Role, default=Role.MEMBER)
+
+    objects = OwnedQuerySet.as_manager()
+
+    class Meta:
+        constraints = [UniqueConstraint(fields=["workspace", "user"], name="one_role_per_person_in_workspace")]
+
+    def __str__(self):
+        return f"{self.user} · {self.role}"
+
+
+class ApiKey(WorkspaceOwned):
+    """A digest, a name, scopes and dates. The raw key is shown once and kept nowhere."""
+
+    name = models.CharField(max_length=80)
+    prefix = models.CharField(max_length=24, help_text="Scheme and first eight characters, to recognise it by.")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    scopes = models.JSONField(default=list)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = OwnedQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "API key"
+
+    def __str__(self):
+        return f"{self.name} ({self.prefix}…)"
+
+
+class StoredResponse(models.Model):
+    """What we answered to an Idempotency-Key. Commits together with the effect, so there is never one without the other."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    caller = models.CharField(max_length=64)
+    key = models.CharField(max_length=255)
+    method = models.CharField(max_length=8)
+    path = models.CharField(max_length=255)
+    body_digest = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField(default=0)
+    data = models.JSONField(null=True)
+    created_at = models.DateTimeField(default=now, editable=False, db_index=True)
+
+    class Meta:
+        constraints = [
+            UniqueConstraint(fields=["caller", "key", "method", "path"], name="one_answer_per_idempotency_key")
+        ]
+
+
+class EventQuerySet(OwnedQuerySet):
+    def newest_first(self):
+        return self.order_by("-created_at", "-id")
+
+
+class Event(WorkspaceOwned):
+    """Something that happened, in a sentence and as data. Never edited. Plain ids: it outlives what it describes."""
+
+    kind = models.CharField(max_length=60)
+    summary = models.CharField(max_length=400)
+    data = models.JSONField(default=dict)
+    campaign_id = models.UUIDField(null=True)
+    lead_id = models.UUIDField(null=True)
+    message_id = models.UUIDField(null=True)
+
+    objects = EventQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            # For the log of a run and of a lead, newest first.
+            models.Index(fields=["campaign_id", "-created_at"], name="event_of_campaign"),
+            models.Index(fields=["lead_id", "-created_at"], name="event_of_lead"),
+            models.Index(fields=["workspace", "-created_at"], name="event_of_workspace"),
+        ]
+
+    def __str__(self):
+        return f"{self.kind}: {self.summary}"

@@ -1,0 +1,233 @@
+"""The people we may write to, and what we know of them."""
+
+from django.db import models
+from django.db.models import Q, UniqueConstraint
+from django.db.models.functions import Lower
+
+from apikeys.models import OwnedQuerySet, WorkspaceOwned
+from leads.querysets import LeadQuerySet
+
+
+class Import(WorkspaceOwned):
+    """One file or array that came in: what it brought, what it refused and why."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    filename = models.CharField(max_length=200, blank=True)
+    content_type = models.CharField(max_length=100, blank=True)
+    content = models.BinaryField(null=True)  # emptied once it is read in
+    options = models.JSONField(default=dict)  # mapping, dry_run, on_duplicate, groups
+    mapping = models.JSONField(default=dict)  # column → field, as used
+    total = models.PositiveIntegerField(default=0)
+    created = models.PositiveIntegerField(default=0)
+    updated = models.PositiveIntegerField(default=0)
+    duplicates = models.PositiveIntegerField(default=0)
+    rejected = models.PositiveIntegerField(default=0)
+    suppressed = models.PositiveIntegerField(default=0)
+    problems = models.JSONField(default=list)  # [{line, email, reason}], the first 1,000
+    failure = models.CharField(max_length=300, blank=True)
+    lease_until = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    objects = OwnedQuerySet.as_manager()
+
+    def __str__(self):
+        return self.filename or f"import {self.id}"
+
+
+class Lead(WorkspaceOwned):
+    """A person we may write to, unique by e-mail address in a workspace."""
+
+    class Status(models.TextChoices):
+        HELD = "held"
+        ACTIVE = "active"
+        PAUSED = "paused"
+        BLOCKED = "blocked"
+
+    email = models.CharField(max_length=254)  # lower-case, IDNA
+    email_domain = models.CharField(max_length=253, editable=False)
+    first_name = models.CharField(max_length=200, blank=True, default="")
+    last_name = models.CharField(max_length=200, blank=True, default="")
+    company_name = models.CharField(max_length=200, blank=True, default="")
+    title = models.CharField(max_length=200, blank=True, default="")
+    persona = models.CharField(max_length=200, blank=True, default="general")
+    phone = models.CharField(max_length=60, blank=True, default="")
+    website = models.CharField(max_length=500, blank=True, default="")
+    linkedin_url = models.CharField(max_length=500, blank=True, default="")
+    city = models.CharField(max_length=200, blank=True, default="")
+    country = models.CharField(max_length=200, blank=True, default="")
+    timezone = models.CharField(max_length=64, blank=True, default="")
+    source = models.CharField(max_length=100, blank=True, default="api")
+    lead_score = models.PositiveSmallIntegerField(default=50)
+    custom = models.JSONField(default=dict, blank=True)
+
+    status = models.CharField(max_length=10, choices=Status, default=Status.HELD)
+    is_disposable = models.BooleanField(default=False, editable=False)
+    is_role = models.BooleanField(default=False, editable=False)
+    is_catch_all = models.BooleanField(null=True, editable=False)
+    validation_status = models.CharField(max_length=10, null=True, editable=False)  # noqa: DJ001  null = never asked (C19)
+    validation_score = models.PositiveSmallIntegerField(null=True, editable=False)
+
+    # Activity, written only by leads.services.record_activity with F().
+    emails_sent = models.PositiveIntegerField(default=0, editable=False)
+    emails_opened = models.PositiveIntegerField(default=0, editable=False)
+    emails_clicked = models.PositiveIntegerField(default=0, editable=False)
+    emails_replied = models.PositiveIntegerField(default=0, editable=False)
+    last_activity_at = models.DateTimeField(null=True, editable=False)
+    replied_at = models.DateTimeField(null=True, editable=False)
+    # Out of office: follow-ups wait until this moment.
+    away_until = models.DateTimeField(null=True, editable=False)
+    updated_at = models.DateTimeField(null=True, editable=False)
+    imported_by = models.ForeignKey(Import, null=True, on_delete=models.SET_NULL, editable=False, related_name="leads")
+
+    objects = LeadQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            UniqueConstraint(fields=["workspace", "email"], name="one_lead_per_email_in_workspace"),
+            models.CheckConstraint(condition=Q(lead_score__lte=100), name="a_lead_score_is_0_to_100"),
+        ]
+        indexes = [
+            # For lists, newest first, by keyset.
+            models.Index(fields=["workspace", "-created_at", "-id"], name="lead_newest"),
+            # For a whole domain's suppression and validation.
+            models.Index(fields=["workspace", "email_domain"], name="lead_by_domain"),
+        ]
+
+    def __str__(self):
+        return self.email
+
+
+class Group(WorkspaceOwned):
+    """A named audience. Deleting it keeps the leads."""
+
+    COLORS = (
+        "slate red orange amber yellow lime green emerald teal cyan sky blue indigo violet purple fuchsia pink rose"
+    ).split()
+
+    name = models.CharField(max_length=80)
+    color = models.CharField(max_length=10, default="slate", choices=[(color, color) for color in COLORS])
+    description = models.CharField(max_length=500, blank=True, default="")
+    leads = models.ManyToManyField(Lead, through="GroupMember", related_name="groups")
+
+    objects = OwnedQuerySet.as_manager()
+
+    class Meta:
+        constraints = [UniqueConstraint("workspace", Lower("name"), name="one_group_per_name_in_workspace")]
+
+    def __str__(self):
+        return self.name
+
+
+class GroupMember(models.Model):
+    group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="memberships")
+    lead = models.ForeignKey(Lead, on_delete=models.CASCADE, related_name="memberships")
+
+    class Meta:
+        constraints = [UniqueConstraint(fields=["group", "lead"], name="a_lead_is_in_a_group_once")]
+
+
+class Variable(WorkspaceOwned):
+    """A prompt that writes one piece of text per lead."""
+
+    class OutputType(models.TextChoices):
+        TEXT = "text"
+        HTML = "html"
+        NUMBER = "number"
+        BOOLEAN = "boolean"
+        JSON = "json"
+
+    name = models.CharField(max_length=50)
+    prompt_template = models.TextField(max_length=8000)
+    output_type = models.CharField(max_length=10, choices=OutputType, default=OutputType.TEXT)
+    prompt_version = models.PositiveIntegerField(default=1, editable=False)
+
+    objects = OwnedQuerySet.as_manager()
+
+    class Meta:
+        constraints = [UniqueConstraint(fields=["workspace", "name"], name="one_variable_per_name_in_workspace")]
+
+    def __str__(self):
+        return self.name
+
+
+class VariableValue(WorkspaceOwned):
+    """One variable's text for one lead, and where it stands."""
+
+    class State(models.TextChoices):
+        PENDING = "pending"
+        GENERATING = "generating"
+        DONE = "done"
+        FAILED = "failed"
+        SKIPPED = "skipped"
+        STALE = "stale"
+        OVERRIDDEN = "overridden"
+
+    SETTLED = (State.DONE, State.FAILED, State.SKIPPED, State.OVERRIDDEN)
+
+    variable = models.ForeignKey(Variable, on_delete=models.CASCADE, related_name="values")
+    lead = models.ForeignKey(Lead, on_delete=models.CASCADE, related_name="variable_values")
+    state = models.CharField(max_length=12, choices=State, default=State.PENDING)
+    value = models.JSONField(null=True)
+    reason = models.CharField(max_length=300, blank=True, default="")
+    writer = models.CharField(max_length=20, blank=True, default="")  # sandbox text is marked as such everywhere
+    model = models.CharField(max_length=80, blank=True, default="")
+    input_key = models.CharField(max_length=64, blank=True, default="")  # one generation per distinct input
+    attempts = models.PositiveSmallIntegerField(default=0)
+    token = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    retry_at = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(null=True)
+
+    objects = OwnedQuerySet.as_manager()
+
+    class Meta:
+        constraints = [UniqueConstraint(fields=["variable", "lead"], name="one_value_per_variable_and_lead")]
+        indexes = [
+            # For leads.variables.claim(), every 30 s and when rung.
+            models.Index(fields=["created_at"], condition=Q(state__in=["pending", "generating"]), name="value_to_write"),
+            # For sharing one generation between equal inputs.
+            models.Index(fields=["variable", "input_key"], condition=Q(state="done"), name="value_by_input"),
+            # For progress in percent.
+            models.Index(fields=["variable", "state"], name="value_progress"),
+        ]
+
+    def __str__(self):
+        return f"{self.variable_id} for {self.lead_id}: {self.state}"
+
+
+class Suppression(WorkspaceOwned):
+    """An address or a whole domain we must never write to, and why. Outlives the lead."""
+
+    class Kind(models.TextChoices):
+        UNSUBSCRIBED = "unsubscribed"
+        BOUNCED = "bounced"
+        COMPLAINED = "complained"
+        REPLIED_NO = "replied_no"
+        MANUAL = "manual"
+
+    kind = models.CharField(max_length=14, choices=Kind)
+    value = models.CharField(max_length=255, blank=True)  # address or @domain; emptied when the lead is deleted
+    digest = models.CharField(max_length=64, editable=False)  # keyed hash of the value: what is looked up
+    reason = models.CharField(max_length=300, blank=True, default="")
+    # Set by the floor above once the enrollments it touches were stopped.
+    collected = models.BooleanField(default=False, editable=False)
+
+    objects = OwnedQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            UniqueConstraint(fields=["workspace", "kind", "digest"], name="one_suppression_per_kind_and_address")
+        ]
+        indexes = [
+            models.Index(fields=["workspace", "digest"], name="suppression_lookup"),
+            models.Index(fields=["created_at"], condition=Q(collected=False), name="suppression_uncollected"),
+        ]
+
+    def __str__(self):
+        return f"{self.value or '(address erased)'}: {self.kind}"

@@ -1,0 +1,235 @@
+"""How mail leaves and comes back. Outgoing Message rows are the ledger: the only truth about what was sent."""
+
+from django.db import models
+from django.db.models import Q, UniqueConstraint
+
+from apikeys.models import OwnedQuerySet, WorkspaceOwned, check_timezone
+from leads.models import Lead
+from outbound.fields import EncryptedField
+from outbound.ids import uuid7
+
+
+class Domain(WorkspaceOwned):
+    """A sending domain and its health."""
+
+    name = models.CharField(max_length=253)
+    phase = models.CharField(max_length=20, default="healthy")
+    resilience_score = models.PositiveSmallIntegerField(default=50)
+
+    objects = OwnedQuerySet.as_manager()
+
+    class Meta:
+        constraints = [UniqueConstraint(fields=["workspace", "name"], name="one_domain_per_name_in_workspace")]
+
+    def __str__(self):
+        return self.name
+
+
+class Mailbox(WorkspaceOwned):
+    """An address we send from."""
+
+    class Connection(models.TextChoices):
+        ACTIVE = "active"
+        AUTH_FAILED = "auth_failed"
+        UNKNOWN = "unknown"
+
+    class Security(models.TextChoices):
+        STARTTLS = "starttls"
+        TLS = "tls"
+        NONE = "none"
+
+    email = models.CharField(max_length=254)
+    display_name = models.CharField(max_length=120, blank=True, default="")
+    domain = models.ForeignKey(Domain, on_delete=models.PROTECT, related_name="mailboxes")
+    provider = models.CharField(max_length=20, default="smtp")
+    smtp_host = models.CharField(max_length=253, blank=True, default="")
+    smtp_port = models.PositiveIntegerField(default=587)
+    smtp_security = models.CharField(max_length=10, choices=Security, default=Security.STARTTLS)
+    username = models.CharField(max_length=254, blank=True, default="")
+    password = EncryptedField(blank=True, default="")
+
+    connection_status = models.CharField(max_length=12, choices=Connection, default=Connection.ACTIVE)
+    connection_detail = models.CharField(max_length=300, blank=True, default="")
+    retry_connection_at = models.DateTimeField(null=True, editable=False)
+    phase = models.CharField(max_length=20, default="healthy")
+    paused_reason = models.CharField(max_length=300, blank=True, default="")
+    daily_limit = models.PositiveIntegerField(default=30)
+    send_gap_seconds = models.PositiveIntegerField(default=17 * 60)
+    # No mail leaves before this moment of business time: the gap, reserved with each commit.
+    next_free_at = models.DateTimeField(null=True, editable=False)
+    last_sent_at = models.DateTimeField(null=True, editable=False)
+    total_sent_count = models.PositiveIntegerField(default=0, editable=False)
+    hard_bounce_count = models.PositiveIntegerField(default=0, editable=False)
+
+    objects = OwnedQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "mailboxes"
+        constraints = [UniqueConstraint(fields=["workspace", "email"], name="one_mailbox_per_email_in_workspace")]
+
+    def __str__(self):
+        return self.email
+
+
+class Lane(WorkspaceOwned):
+    """A stream of mail that can be shut as a whole. A campaign has one; the post office knows lanes, not campaigns."""
+
+    class State(models.TextChoices):
+        OPEN = "open"
+        SHUT = "shut"  # may open again
+        CLOSED = "closed"  # for ever
+
+    state = models.CharField(max_length=8, choices=State, default=State.SHUT)
+    daily_limit = models.PositiveIntegerField(default=50)
+    send_gap_seconds = models.PositiveIntegerField(default=17 * 60)
+    timezone = models.CharField(max_length=64, default="UTC", validators=[check_timezone])
+    reference = models.JSONField(default=dict)  # opaque: stored and repeated for logs
+
+    objects = OwnedQuerySet.as_manager()
+
+
+class Thread(WorkspaceOwned):
+    """One conversation between one mailbox and one lead."""
+
+    mailbox = models.ForeignKey(Mailbox, on_delete=models.PROTECT, related_name="threads")
+    lead = models.ForeignKey(Lead, null=True, on_delete=models.SET_NULL, related_name="threads")
+    contact_email = models.CharField(max_length=254)  # as it was: threads keep the old address
+    subject = models.CharField(max_length=998, blank=True, default="")
+    last_inbound_at = models.DateTimeField(null=True)
+
+    objects = OwnedQuerySet.as_manager()
+
+    def __str__(self):
+        return f"{self.contact_email}: {self.subject}"
+
+
+class Message(WorkspaceOwned):
+    """One e-mail, out or in. Outgoing states and their legal moves: sending/states.py."""
+
+    class Direction(models.TextChoices):
+        OUT = "out"
+        IN = "in"
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        CLAIMED = "claimed"
+        COMMITTED = "committed"
+        SENT = "sent"
+        REFUSED = "refused"
+        UNKNOWN = "unknown"
+        CANCELED = "canceled"
+        SKIPPED = "skipped"
+        RECEIVED = "received"  # every message that came in
+
+    class Kind(models.TextChoices):
+        CAMPAIGN = "campaign"
+        MANUAL = "manual"
+        REPLY = "reply"  # in: a person answered
+        AUTO_REPLY = "auto_reply"
+        BOUNCE = "bounce"
+        COMPLAINT = "complaint"
+        UNSUBSCRIBE = "unsubscribe"
+
+    FINAL = (State.SENT, State.REFUSED, State.CANCELED, State.SKIPPED)
+
+    direction = models.CharField(max_length=3, choices=Direction)
+    kind = models.CharField(max_length=12, choices=Kind)
+    state = models.CharField(max_length=10, choices=State)
+    state_reason = models.CharField(max_length=400, blank=True, default="")
+    thread = models.ForeignKey(Thread, on_delete=models.CASCADE, related_name="messages")
+    mailbox = models.ForeignKey(Mailbox, on_delete=models.PROTECT, related_name="messages")
+    lane = models.ForeignKey(Lane, null=True, on_delete=models.PROTECT, related_name="messages")
+    lead = models.ForeignKey(Lead, null=True, on_delete=models.SET_NULL, related_name="messages")
+    # For a bounce or reply: the outgoing message it is about.
+    answers = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="answered_by")
+    from_email = models.CharField(max_length=254)
+    to_email = models.CharField(max_length=254)
+    subject = models.CharField(max_length=998, blank=True, default="")
+    rfc_message_id = models.CharField(max_length=998, db_index=True)
+    provider_message_id = models.CharField(max_length=255, blank=True, default="", db_index=True)
+    in_reply_to = models.CharField(max_length=998, blank=True, default="")
+    references = models.TextField(blank=True, default="")
+
+    # Business time.
+    send_at = models.DateTimeField(null=True)
+    not_after = models.DateTimeField(null=True)
+    # A reply, bounce or opt-out of the lead at or after this moment stops the message.
+    stops_after = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(null=True)  # sent, refused, canceled or skipped at; received at
+
+    # Real time.
+    attempt = models.PositiveSmallIntegerField(default=0)
+    token = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    committed_at = models.DateTimeField(null=True)
+    # What the commit reserved, to give back when the server says "later": {"mailbox_day": id, "lane_day": id}.
+    reserved = models.JSONField(default=dict)
+    # Set by the floor above once it has acted on the outcome.
+    collected = models.BooleanField(default=False)
+
+    objects = OwnedQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            UniqueConstraint(fields=["mailbox", "rfc_message_id"], name="one_message_per_id_in_mailbox"),
+            models.CheckConstraint(
+                condition=Q(direction="in", state="received") | Q(direction="out") & ~Q(state="received"),
+                name="only_incoming_mail_is_received",
+            ),
+        ]
+        indexes = [
+            # For claim(): what may leave now.
+            models.Index(fields=["mailbox", "send_at"], condition=Q(state="queued"), name="message_due"),
+            # For the reaper, every 10 s.
+            models.Index(fields=["lease_until"], condition=Q(state__in=["claimed", "committed"]), name="message_held"),
+            # For campaigns.runner: outcomes not yet acted on.
+            models.Index(
+                fields=["settled_at"],
+                condition=Q(collected=False, state__in=["sent", "refused", "canceled", "skipped", "received"]),
+                name="message_uncollected",
+            ),
+            models.Index(fields=["lane", "state"], name="message_of_lane"),
+            models.Index(fields=["thread", "created_at"], name="message_of_thread"),
+        ]
+
+    def __str__(self):
+        return f"{self.to_email}: {self.subject}"
+
+
+class MessageBody(models.Model):
+    """What a message says, apart from the ledger so that the ledger stays small."""
+
+    message = models.OneToOneField(Message, primary_key=True, on_delete=models.CASCADE, related_name="body")
+    html = models.TextField(blank=True, default="")
+    text = models.TextField(blank=True, default="")
+    # The exact bytes, made on the first attempt; every retry sends the same.
+    raw = models.BinaryField(null=True)
+    sha256 = models.CharField(max_length=64, blank=True, default="")
+
+
+class SendCounter(models.Model):
+    """How many of a cap's slots a day has used. Reserved inside the commit, so no number of workers can overshoot."""
+
+    id = models.CharField(primary_key=True, max_length=100)  # "mailbox:<id>:<day>" or "lane:<id>:<day>"
+    workspace_id = models.UUIDField(db_index=True)
+    day = models.DateField()
+    used = models.PositiveIntegerField(default=0)
+
+
+class SandboxDelivery(models.Model):
+    """The sandbox's outbox: what a test workspace's mail server accepted, and how its recipient will react."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    workspace_id = models.UUIDField(db_index=True)
+    rfc_message_id = models.CharField(max_length=998, unique=True)
+    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="+")
+    to_email = models.CharField(max_length=254)
+    raw = models.BinaryField()
+    reaction = models.CharField(max_length=14, blank=True, default="")
+    react_at = models.DateTimeField(null=True)  # business time
+    reacted = models.BooleanField(default=False)
+    accepted_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "sandbox deliveries"
+        indexes = [models.Index(fields=["react_at"], condition=Q(reacted=False), name="sandbox_reaction_due")]
