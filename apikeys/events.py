@@ -1,0 +1,60 @@
+"""What happened: append-only facts, in a sentence and as data."""
+
+from apikeys.models import Event, Workspace
+
+EVENT_KINDS = {
+    "lead.created": "A lead was added",
+    "lead.replied": "A lead answered",
+    "lead.unsubscribed": "A lead opted out",
+    "lead.away": "A lead's mailbox answered that they are away",
+    "lead.import_finished": "A file of leads was read in",
+    "variable.generated": "All values of a variable are settled",
+    "variable.failed": "A value could not be written",
+    "campaign.launched": "A run was started",
+    "campaign.paused": "A run was paused",
+    "campaign.resumed": "A run was resumed",
+    "campaign.completed": "A run reached its end",
+    "campaign.stopped": "A run was stopped for good",
+    "campaign.failed": "A run cannot go on",
+    "campaign.edited": "The steps of a running sequence were changed",
+    "enrollment.held": "A lead waits, with the reason",
+    "enrollment.stopped": "A lead gets no further step, with the reason",
+    "email.sent": "A mail was accepted by the server",
+    "email.refused": "A mail was refused",
+    "email.unknown": "It cannot be known whether a mail was accepted: it is parked",
+    "email.bounced": "A mail came back",
+    "email.complained": "A mail was called spam",
+    "reply.received": "A reply came in",
+    "mailbox.paused": "A mailbox was paused",
+}
+
+
+def record_event(
+    *, workspace: Workspace, kind: str, summary: str, now, campaign_id=None, lead_id=None, message_id=None, **data
+) -> Event:
+    return Event.objects.create(
+        **event_fields(
+            workspace=workspace, kind=kind, summary=summary, now=now,
+            campaign_id=campaign_id, lead_id=lead_id, message_id=message_id, **data,
+        )
+    )  # fmt: skip
+
+
+def record_events(facts: list[dict]) -> None:
+    """Many at once, each a dict of record_event's arguments: two statements however many."""
+    Event.objects.bulk_create([Event(**event_fields(**fact)) for fact in facts], batch_size=500)
+
+
+def event_fields(*, workspace, kind, summary, now, campaign_id=None, lead_id=None, message_id=None, **data) -> dict:
+    if kind not in EVENT_KINDS:
+        raise KeyError(f"{kind} is not in EVENT_KINDS")
+    return {
+        "workspace": workspace,
+        "kind": kind,
+        "summary": summary[:400],
+        "data": data,
+        "created_at": now,
+        "campaign_id": campaign_id,
+        "lead_id": lead_id,
+        "message_id": message_id,
+    }

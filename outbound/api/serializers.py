@@ -1,0 +1,78 @@
+"""The shape of a conversation's two halves: Input refuses what it does not know, Output shows nulls and UTC."""
+
+import uuid
+
+from rest_framework import serializers
+
+
+class Input(serializers.Serializer):
+    """What may be sent. Unknown fields are errors: a misspelt one must not be ignored (decisions C21)."""
+
+    def to_internal_value(self, data):
+        if isinstance(data, dict):
+            unknown = sorted(str(key) for key in set(data) - set(self.fields))
+            if unknown:
+                raise serializers.ValidationError({name: ["Unknown field."] for name in unknown})
+        return super().to_internal_value(data)
+
+
+class Output(serializers.Serializer):
+    """What is shown. Every property is there, null when it has no value."""
+
+
+class Moment(serializers.DateTimeField):
+    """ISO 8601, UTC, milliseconds, Z: 2026-04-24T14:32:10.000Z."""
+
+    def __init__(self, **kwargs):
+        kwargs.setdefault("read_only", True)
+        super().__init__(**kwargs)
+
+    def to_representation(self, value):
+        return moment(value)
+
+
+def moment(value) -> str | None:
+    if value is None:
+        return None
+    return value.strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
+
+
+class OwnedField(serializers.Field):
+    """An id (or, where people speak names, a name) of a row of the caller's workspace, as that row.
+
+    `context["workspace"]` decides whose. A stranger's id, a deleted one and a random one give the same sentence.
+    """
+
+    default_error_messages = {"unknown": "Unknown: {value}.", "type": "Give an id as text."}
+
+    def __init__(self, queryset, *, by_name: bool = False, **kwargs):
+        self.queryset = queryset
+        self.by_name = by_name
+        super().__init__(**kwargs)
+
+    def to_internal_value(self, data):
+        if not isinstance(data, str):
+            self.fail("type")
+        row = self._by_id(data) or (self._by_name(data) if self.by_name else None)
+        return row or self.fail("unknown", value=data[:80])
+
+    def to_representation(self, value):
+        return str(value.pk)
+
+    def _rows(self):
+        return self.queryset.all().for_workspace(self.context["workspace"])
+
+    def _by_id(self, text):
+        row_id = as_uuid(text)
+        return self._rows().filter(pk=row_id).first() if row_id else None
+
+    def _by_name(self, text):
+        return self._rows().filter(name__iexact=text.strip()).first()
+
+
+def as_uuid(text: str):
+    """The UUID in the text, or None: ids are opaque, so a wrong one is merely unknown."""
+    try:
+        return uuid.UUID(text) if len(text) in (32, 36) else None
+    except ValueError:
+        return None
