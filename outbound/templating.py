@@ -34,7 +34,7 @@ _NEWLINES = re.compile("\r\n|[\r\u0085\u2028\u2029]")
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A hole for a value. `fallback` None: none was written. `in_tag`: inside an HTML tag, where no markup can stand."""
+    """A hole for a value. `fallback` None: none was written. `in_tag`: inside an HTML tag, where markup cannot be."""
 
     name: str
     fallback: str | None
@@ -150,7 +150,7 @@ def problems(text: str, *, html: bool = False) -> list[str]:
     found: dict[str, None] = {}
     for at, (kind, value) in enumerate(tokens):
         if kind == "illegal":
-            found[f"{_short(value)} is not a placeholder: names are letters, digits, spaces and _, no digit first."] = None
+            found[f"{_short(value)} is no placeholder: names are letters, digits, spaces and _, no digit first."] = None
         elif kind == "open" and at in pairs.unclosed:
             found["A { is never closed by a }."] = None
         elif kind == "close" and at in pairs.unopened:
