@@ -1,6 +1,7 @@
 """Bodies in. Everything a database or a recursive reader would choke on is refused here, once, as a 400."""
 
 import json
+import math
 import re
 
 from django.conf import settings
@@ -37,7 +38,7 @@ def parse_json(body: bytes):
     if _depth(body) > MAX_DEPTH:
         raise ParseError(f"The JSON is nested deeper than {MAX_DEPTH} levels.")
     try:
-        data = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant, parse_int=_int)
+        data = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant, parse_int=_int, parse_float=_float)
     except UnicodeDecodeError:
         raise ParseError("The body is not UTF-8.") from None
     except ValueError as error:
@@ -68,6 +69,14 @@ def _int(text: str) -> int:
     if len(text) > 19:
         raise ValueError("a whole number is too large")
     return int(text)
+
+
+def _float(text: str) -> float:
+    # 1e999 is JSON, but Python reads it as infinity, which no answer could repeat.
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number is too large")
+    return number
 
 
 def _depth(body: bytes) -> int:
