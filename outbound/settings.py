@@ -92,7 +92,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Celery: a doorbell, never the truth ------------------------------------------------------------------------------
 REDIS_URL = env_text("REDIS_URL")
-CELERY_BROKER_URL = REDIS_URL or "outbound.embedded.broker:Transport://"
+CELERY_BROKER_URL = REDIS_URL or "embedded://"  # outbound/embedded/broker.py
 CELERY_TIMEZONE = "UTC"
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
@@ -102,7 +102,12 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
 # A publisher must not hang a request when the broker is away: the tick will find the row.
-CELERY_BROKER_TRANSPORT_OPTIONS = {"max_retries": 1, "socket_connect_timeout": 2, "socket_timeout": 10} if REDIS_URL else {}
+# The lease is how long a killed worker's messages stay away in the embedded broker; a living one renews it.
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {"max_retries": 1, "socket_connect_timeout": 2, "socket_timeout": 10}
+    if REDIS_URL
+    else {"lease_seconds": env_int("BROKER_LEASE_SECONDS", 60, least=1)}
+)
 
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
@@ -115,6 +120,7 @@ SILENCED_SYSTEM_CHECKS = [] if REDIS_URL else ["django_ratelimit.E003", "django_
 # --- Ticks, leases, limits --------------------------------------------------------------------------------------------
 SEND_TICK_SECONDS = env_int("SEND_TICK_SECONDS", 60, least=1)  # how often due steps are looked for
 DISPATCH_SECONDS = env_int("DISPATCH_SECONDS", 5, least=1)  # how often each worker looks at the ledger without being rung
+DISPATCH_THREADS = env_int("DISPATCH_THREADS", 4, least=1)  # mailboxes one dispatcher drains at a time
 CLAIM_LEASE_SECONDS = env_int("CLAIM_LEASE_SECONDS", 90, least=5)
 SMTP_STEP_TIMEOUT_SECONDS = env_int("SMTP_STEP_TIMEOUT_SECONDS", 60, least=1)  # before the dot, all steps together ≤ 80
 SMTP_DOT_TIMEOUT_SECONDS = env_int("SMTP_DOT_TIMEOUT_SECONDS", 300, least=1)

@@ -1,0 +1,67 @@
+"""The Celery app and the beat table. Celery is a doorbell: every task asks the database what is due."""
+
+import os
+
+from celery import Celery, signals
+from django.conf import settings
+from kombu import Queue
+
+from outbound.embedded import broker
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "outbound.settings")
+broker.register()
+
+# Every worker serves all of them unless it is told otherwise with -Q: what is slow must not keep mail waiting.
+QUEUES = ("default", "sending", "writing")
+
+
+def _every(seconds: int, task: str) -> dict:
+    """A tick that waited longer than its own period is dropped: the next one asks the same question."""
+    return {"task": task, "schedule": float(seconds), "options": {"expires": float(seconds)}}
+
+
+def _ticks() -> dict:
+    return {
+        "due steps become messages": _every(settings.SEND_TICK_SECONDS, "campaigns.tick"),
+        "messages of dead workers are freed": _every(10, "sending.reap"),
+        "missing variables are written, those of dead workers too": _every(30, "leads.generate_due"),
+        "answers kept for repeated requests are forgotten": _every(3600, "apikeys.forget_old_responses"),
+    }
+
+
+def _configuration() -> dict:
+    """Asked for when Celery is first used: this module is imported while Django's settings are still being read."""
+    return {
+        "task_queues": [Queue(name, routing_key=name) for name in QUEUES],
+        "beat_schedule": _ticks(),
+        # The embedded broker has no fan-out, which remote control is made of.
+        "worker_enable_remote_control": bool(settings.REDIS_URL),
+    }
+
+
+app = Celery("outbound")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.add_defaults(_configuration)
+app.autodiscover_tasks()
+
+
+@signals.worker_ready.connect
+def _start_dispatcher(**_):
+    """Once per worker, in its parent process: a prefork pool forks before this, and its children get no thread."""
+    from outbound.dispatcher import dispatcher
+
+    dispatcher.start()
+
+
+@signals.worker_shutting_down.connect
+def _ask_dispatcher_to_stop(**_):
+    from outbound.dispatcher import dispatcher
+
+    dispatcher.ask_to_stop()
+
+
+@signals.worker_shutdown.connect
+def _wait_for_dispatcher(**_):
+    from outbound.dispatcher import dispatcher
+
+    dispatcher.join()

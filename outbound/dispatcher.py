@@ -1,0 +1,68 @@
+"""One thread in every worker that looks for due work without the broker: with the broker away, mail is seconds late."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from django.conf import settings
+from django.db import close_old_connections
+
+logger = logging.getLogger(__name__)
+
+
+class Dispatcher:
+    """Calls each piece of work when its period is over, one after the other, until told to stop."""
+
+    def __init__(self, due_work: Callable[[], list[tuple[Callable, int]]]):
+        """`due_work()` gives (function taking `stop`, seconds) pairs; asked in the thread, once, at its start."""
+        self._due_work = due_work
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        if self._thread is None or not self._thread.is_alive():
+            self._stop.clear()
+            self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
+            self._thread.start()
+
+    def ask_to_stop(self) -> None:
+        self._stop.set()
+
+    def join(self, timeout: float = 10) -> None:
+        """Wait for the work in hand; what is cut off all the same is freed by its lease."""
+        if self._thread is not None:
+            self._thread.join(timeout)
+
+    def _run(self) -> None:
+        table = [[work, period, 0.0] for work, period in self._due_work()]
+        shortest = min(period for _, period, _ in table)
+        while not self._stop.is_set():
+            for row in table:
+                work, period, due_at = row
+                if time.monotonic() >= due_at and not self._stop.is_set():
+                    self._call(work)
+                    row[2] = time.monotonic() + period
+            self._stop.wait(min(shortest, 1))
+        close_old_connections()
+
+    def _call(self, work: Callable) -> None:
+        try:
+            work(stop=self._stop.is_set)
+        except Exception:  # noqa: BLE001  whatever it was, mail of others must go on
+            logger.exception("Looking for due work failed; trying again.")
+        finally:
+            close_old_connections()  # an error may have left it broken
+
+
+def _due_work() -> list[tuple[Callable, int]]:
+    from campaigns.services import tick
+    from sending.services import dispatch
+
+    return [
+        (lambda *, stop: tick(), settings.SEND_TICK_SECONDS),
+        (dispatch, settings.DISPATCH_SECONDS),
+    ]
+
+
+dispatcher = Dispatcher(_due_work)

@@ -1,0 +1,44 @@
+"""The product's settings on a data folder and databases of the tests' own; what the shell has set for real use is not read.
+
+TEST_ON=servers takes PostgreSQL and Redis (TEST_DATABASE_URL, TEST_REDIS_URL), anything else the embedded default.
+"""
+
+import atexit
+import os
+import secrets
+import shutil
+import tempfile
+
+POSTGRES = "postgres://postgres@127.0.0.1:5432/postgres"
+REDIS = "redis://127.0.0.1:6379/15"
+FOREIGN = (
+    "DATABASE_URL",
+    "REDIS_URL",
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_BASE_URL",
+    "PUBLIC_URL",
+    "ALLOWED_HOSTS",
+    "DEBUG",
+)
+
+for name in FOREIGN:
+    os.environ.pop(name, None)
+if os.environ.get("TEST_ON") == "servers":
+    os.environ["DATABASE_URL"] = os.environ.get("TEST_DATABASE_URL") or POSTGRES
+    os.environ["REDIS_URL"] = os.environ.get("TEST_REDIS_URL") or REDIS
+if "TEST_RUN" not in os.environ:  # xdist's workers inherit these two; the first process makes and removes them
+    os.environ["TEST_RUN"] = secrets.token_hex(4)
+    os.environ["OUTBOUND_HOME"] = tempfile.mkdtemp(prefix="outbound-test-")
+    atexit.register(shutil.rmtree, os.environ["OUTBOUND_HOME"], ignore_errors=True)
+RUN = os.environ["TEST_RUN"]
+
+from outbound.settings import *  # noqa: E402, F403
+from outbound.settings import CACHES, CELERY_BROKER_TRANSPORT_OPTIONS, DATABASES, REDIS_URL  # noqa: E402
+
+# Two runs at once on one server must not meet.
+CACHES["default"]["KEY_PREFIX"] = RUN
+if REDIS_URL:
+    DATABASES["default"]["TEST"] = {"NAME": f"test_outbound_{RUN}"}
+    CELERY_BROKER_TRANSPORT_OPTIONS["global_keyprefix"] = f"{RUN}:"
+# Hashing a password properly takes longer than most tests.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
