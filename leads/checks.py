@@ -18,7 +18,7 @@ _RESERVED = (".arpa", ".invalid", ".local", ".localhost", ".onion")  # never del
 # Mailboxes that belong to a job, not to a person: RFC 2142 names most; the rest are what companies print on
 # their sites, in the languages we import. They are shared, rarely answer, and complain most. Words that are
 # also names or that one person may hold alone (ceo, me, mark, hello as a first greeting of a founder) are left out,
-# except "hello" and "hi", which are today's "info".
+# except "hello" and "hi", which are today's "info"; so are bounce and unsubscribe, which name magic recipients.
 _ROLES = """
     abuse hostmaster mailer-daemon noc postmaster root security usenet uucp webmaster www ftp
     admin administrator it sysadmin helpdesk help support servicedesk service customerservice customercare care
@@ -26,7 +26,7 @@ _ROLES = """
     sales marketing pr press media newsletter news partners partnerships advertising
     billing accounts accounting accountspayable ap invoices invoice payments finance orders order purchasing
     hr jobs careers career recruiting recruitment talent legal compliance privacy dpo gdpr
-    noreply no-reply donotreply do-not-reply bounce bounces unsubscribe feedback subscribe list
+    noreply no-reply donotreply do-not-reply feedback
     kontakt vertrieb buchhaltung bewerbung personal presse datenschutz rechnung verwaltung zentrale einkauf
     contacto ventas soporte facturacion administracion rrhh
     bonjour comptabilite recrutement commercial direction accueil

@@ -17,6 +17,7 @@ RESERVED_KEYS = frozenset({*LEAD_FIELDS, *SPECIAL, "company", "custom", "random"
 MAX_KEY = 50
 CUSTOM = "custom:"
 CUSTOM_KEY = re.compile(r"[a-z][a-z0-9_]{0,49}")
+OUR_EXPORT = frozenset({"id", "email", "lead_score", "status"})
 UNNAMED = re.compile(r"Column \d+")
 
 # Target → headers, as _bare() leaves them. Apollo, Clay, HubSpot and the common CRMs; English, German, French, Spanish.
@@ -50,21 +51,30 @@ TARGET_OF = {header: target for target, headers in ALIASES.items() for header in
 TITLES = frozenset({"dr", "prof", "mr", "mrs", "ms", "mx", "herr", "frau", "m", "mme", "mlle", "sr", "sra", "ing"})
 
 
-def guess_mapping(columns: list[str]) -> dict[str, str | None]:
-    """A target for every column. The first column that fits a field has it; the others become custom facts."""
+def guess_mapping(columns: list[str], *, given: dict[str, str | None] | None = None) -> dict[str, str | None]:
+    """A target for every column. The first column that fits a field has it; the others become custom facts.
+
+    What is `given` by hand stands as it is, and the guesses make room for it.
+    """
+    mapping: dict[str, str | None] = dict(given or {})
     wanted = {column: TARGET_OF.get(_bare(column)) for column in columns}
-    if {"first_name", "last_name"} <= set(wanted.values()):
-        wanted = {column: None if target == "full_name" else target for column, target in wanted.items()}
-    mapping: dict[str, str | None] = {}
+    known = [*wanted.values(), *mapping.values()]
+    has_both_names = "first_name" in known and "last_name" in known
     for column in columns:
-        target = wanted[column]
-        if UNNAMED.fullmatch(column):
-            mapping[column] = None  # nobody named it, so nobody could ask for it by name
-        elif target and target not in mapping.values():
-            mapping[column] = target
-        else:
-            mapping[column] = CUSTOM + _free_key(column, mapping)
+        if column not in mapping:
+            target = None if has_both_names and wanted[column] == "full_name" else wanted[column]
+            mapping[column] = _settle(column, target, mapping, columns)
     return mapping
+
+
+def _settle(column: str, target: str | None, mapping: dict, columns: list[str]) -> str | None:
+    if UNNAMED.fullmatch(column):
+        return None  # nobody named it, so nobody could ask for it by name
+    if column in OUR_EXPORT and set(columns) >= OUR_EXPORT:
+        return target if column in LEAD_FIELDS else None  # our own id and status are no facts about the person
+    if target and target not in mapping.values():
+        return target
+    return CUSTOM + _free_key(column, mapping)
 
 
 def custom_key(column: str) -> str:
@@ -89,7 +99,8 @@ def mapping_problems(mapping: dict[str, str | None], *, columns: list[str]) -> d
             problems[column] = f"{target} is neither a lead field nor custom:<key> with a key like team_size."
         elif target in taken:
             problems[column] = f"Another column is already mapped to {target}."
-        taken.add(target)
+        else:
+            taken.add(target)
     return problems
 
 
@@ -147,7 +158,9 @@ def _whole_number(value: str) -> int | str:
     return int(number[1]) if number else value  # whatever else it is, the lead's own check refuses it by name
 
 
-def _is_target(target: str) -> bool:
+def _is_target(target: object) -> bool:
+    if not isinstance(target, str):
+        return False
     if target.startswith(CUSTOM):
         key = target.removeprefix(CUSTOM)
         return bool(CUSTOM_KEY.fullmatch(key)) and key not in RESERVED_KEYS

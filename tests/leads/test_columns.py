@@ -64,6 +64,16 @@ def test_a_full_name_beside_both_parts_is_only_a_fact():
     assert mapping["Full Name"] == "custom:full_name_2"
 
 
+def test_guesses_make_room_for_what_is_given():
+    mapping = guess_mapping(["Email", "Work Email", "City"], given={"Work Email": "email", "City": None})
+    assert mapping == {"Work Email": "email", "City": None, "Email": "custom:email_2"}
+
+
+def test_our_own_export_brings_no_new_facts():
+    mapping = guess_mapping(["id", "email", "lead_score", "status", "groups", "team_size"])
+    assert list(mapping.values()) == [None, "email", "lead_score", None, "groups", "custom:team_size"]
+
+
 def test_columns_without_a_name_are_left_out():
     assert guess_mapping(name_columns(["Email", ""])) == {"Email": "email", "Column 2": None}
 
@@ -93,6 +103,8 @@ def test_a_mapping_written_by_hand_is_checked_column_by_column():
     columns = ["a", "b", "c", "d", "e"]
     mapping = {"a": "email", "b": "email", "c": "shoe_size", "d": "custom:Not A Key", "e": None, "z": "city"}
     assert set(mapping_problems(mapping, columns=columns)) == {"b", "c", "d", "z"}
+    nonsense = {"a": 7, "b": ["email"], "c": {}, "d": True}
+    assert set(mapping_problems(guess_mapping(columns, given=nonsense), columns=columns)) == set(nonsense)
 
 
 class TestApply:
