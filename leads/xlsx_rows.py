@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import openpyxl
 from openpyxl.utils.exceptions import InvalidFileException
@@ -76,7 +76,7 @@ def _as_text(value: object) -> str:
     return "" if text in {"#N/A", "#REF!", "#NAME?", "#VALUE!", "#DIV/0!", "#NULL!", "#NUM!"} else text
 
 
-def _seekable(source: BinaryIO, sample: bytes) -> BinaryIO:
+def _seekable(source: BinaryIO, sample: bytes) -> IO[bytes]:
     # A zip file's table of contents is at its end.
     if hasattr(source, "seekable") and source.seekable():
         source.seek(-len(sample), 1)
@@ -90,7 +90,7 @@ def _seekable(source: BinaryIO, sample: bytes) -> BinaryIO:
     return whole
 
 
-def _refuse_a_bomb(whole: BinaryIO) -> None:
+def _refuse_a_bomb(whole: IO[bytes]) -> None:
     with _damage_said_plainly():
         parts = zipfile.ZipFile(whole).infolist()
         whole.seek(0)
