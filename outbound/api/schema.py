@@ -1,7 +1,7 @@
 """Serializer → JSON Schema (2020-12), for tools. One description of an input serves REST and MCP alike.
 
 What clients choke on is never written: no arrays of types, no `$ref`, no `anyOf` at the root. A field that may be null
-is, in an input, `anyOf` of its type and null; in an output it merely loses its `type`, which says the same in less.
+is `anyOf` of its type and null.
 """
 
 from rest_framework import serializers
@@ -62,11 +62,7 @@ def _input(field) -> dict:
 def _output(field) -> dict:
     schema = _typed(field, output_schema)
     schema = {key: value for key, value in schema.items() if key not in OUTPUT_SILENT}
-    if field.allow_null:
-        schema.pop("type", None)
-        if "enum" in schema:
-            schema["enum"] = [*schema["enum"], None]
-    return schema
+    return {"anyOf": [schema, {"type": "null"}]} if schema and field.allow_null else schema
 
 
 # Limits are for those who send. `format` is left out too: a validator that asserts it helps nobody who only reads.
