@@ -5,6 +5,7 @@ does not exist is the first moment that does; when they go back, the repeated ho
 A schedule of all hours on all days is no window: it never moves anything.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
@@ -69,6 +70,13 @@ def next_slot(schedule: Schedule, after: datetime) -> datetime:
     raise ValueError("This schedule has no moment to send in the next two weeks.")
 
 
+def window_end(schedule: Schedule, moment: datetime) -> datetime | None:
+    """When the window that `moment` (aware, inside it) lies in closes, in UTC; None for a schedule of all hours."""
+    if schedule.is_always:
+        return None
+    return _window(schedule, _utc(moment).astimezone(schedule.zone).date())[1]
+
+
 def in_window(schedule: Schedule, moment: datetime) -> bool:
     """Whether a mail may leave at `moment` (aware)."""
     return next_slot(schedule, moment) == moment
@@ -112,11 +120,11 @@ def _past_repeat(zone: ZoneInfo, moment: datetime) -> datetime:
     local = moment.astimezone(zone)
     if local.fold == 0:
         return moment
-    length = local.replace(fold=0).utcoffset() - local.utcoffset()
+    length = moment - local.replace(fold=0).astimezone(UTC)  # since the wall clock showed it the first time
     return _first(moment, moment + length, lambda later: later.astimezone(zone).fold == 0)
 
 
-def _first(low: datetime, high: datetime, holds) -> datetime:
+def _first(low: datetime, high: datetime, holds: Callable[[datetime], bool]) -> datetime:
     """The first whole second in (low, high] where `holds`; it must hold at `high`. Zones change on whole seconds."""
     low = low.replace(microsecond=0)
     while high - low > _STEP:

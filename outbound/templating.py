@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 ALIASES = {"company": "company_name"}  # both contracts' words for one field
 
@@ -164,7 +165,7 @@ def problems(text: str, *, html: bool = False) -> list[str]:
 # --- Text to tokens ---------------------------------------------------------------------------------------------------
 
 
-def _tokens(text: str, html: bool) -> Iterator[tuple[str, object]]:
+def _tokens(text: str, html: bool) -> Iterator[tuple[str, Any]]:
     """(kind, value): text str · slot Slot · random options · illegal str · open, bar, close str."""
     kinds = {"{": "open", "|": "bar", "}": "close"}
     done = 0
@@ -185,7 +186,7 @@ def _tokens(text: str, html: bool) -> Iterator[tuple[str, object]]:
     yield "text", text[done:]
 
 
-def _tag_tokens(tag: str) -> Iterator[tuple[str, object]]:
+def _tag_tokens(tag: str) -> Iterator[tuple[str, Any]]:
     done = 0
     for match in _IN_TAG.finditer(tag):
         yield "text", tag[done : match.start()]
@@ -194,7 +195,7 @@ def _tag_tokens(tag: str) -> Iterator[tuple[str, object]]:
     yield "text", tag[done:]
 
 
-def _inline(kind: str | None, found: str, *, in_tag: bool) -> tuple[str, object]:
+def _inline(kind: str | None, found: str, *, in_tag: bool) -> tuple[str, Any]:
     if kind == "slot":
         return _placeholder(found, in_tag)
     if kind == "escape":
@@ -203,7 +204,7 @@ def _inline(kind: str | None, found: str, *, in_tag: bool) -> tuple[str, object]
     return "text", found
 
 
-def _placeholder(found: str, in_tag: bool) -> tuple[str, object]:
+def _placeholder(found: str, in_tag: bool) -> tuple[str, Any]:
     name, bar, rest = found[2:-2].partition("|")
     name = name.strip()
     if not _NAME.fullmatch(name):
@@ -225,7 +226,7 @@ class _Pairs:
     unopened: set[int]
 
 
-def _pair(tokens: list[tuple[str, object]]) -> _Pairs:
+def _pair(tokens: list[tuple[str, Any]]) -> _Pairs:
     """Match the braces first, so that building never has to take anything back (which would be quadratic)."""
     forks: set[int] = set()
     unopened: set[int] = set()
@@ -244,7 +245,7 @@ def _pair(tokens: list[tuple[str, object]]) -> _Pairs:
     return _Pairs(forks, {opened for opened, _ in stack}, unopened)
 
 
-def _build(tokens: list[tuple[str, object]], pairs: _Pairs) -> Template:
+def _build(tokens: list[tuple[str, Any]], pairs: _Pairs) -> Template:
     slots: list[Slot] = []
     index = 0
     stack: list[list[list]] = [[[]]]  # frames of options of parts; the outermost has one option
@@ -271,10 +272,10 @@ def _build(tokens: list[tuple[str, object]], pairs: _Pairs) -> Template:
     return Template(tuple(stack[0][0]), tuple(slots))
 
 
-def _is_single_braced_name(tokens: list[tuple[str, object]], at: int) -> bool:
+def _is_single_braced_name(tokens: list[tuple[str, Any]], at: int) -> bool:
     if at + 2 >= len(tokens) or tokens[at + 1][0] != "text" or tokens[at + 2][0] != "close":
         return False
-    return bool(_NAME.fullmatch(str(tokens[at + 1][1]).strip()))
+    return bool(_NAME.fullmatch(tokens[at + 1][1].strip()))
 
 
 def _short(text: object) -> str:
