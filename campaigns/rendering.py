@@ -161,7 +161,7 @@ def _with_html_footer(html: str, footer: Footer | None, shown: frozenset[str]) -
     if footer is None:
         return html
     lines = []
-    if "postal_address" not in shown:
+    if "postal_address" not in shown and footer.postal_address.strip():
         lines.append(lines_to_html(footer.postal_address.strip()))
     url = markup.escape(footer.unsubscribe_url)
     # Looked for in the finished mail: a link the cleaner removed is no way out for the reader.
@@ -175,7 +175,8 @@ def _with_html_footer(html: str, footer: Footer | None, shown: frozenset[str]) -
 def _with_text_footer(text: str, footer: Footer | None, shown: frozenset[str]) -> str:
     if footer is None:
         return text
-    lines = [] if "postal_address" in shown else [text_of(footer.postal_address).strip()]
+    address = text_of(footer.postal_address).strip()
+    lines = [address] if address and "postal_address" not in shown else []
     if footer.unsubscribe_url not in text:
         lines.append(f"Unsubscribe: {footer.unsubscribe_url}")
     return "\n".join([text, "", *lines]) if lines else text

@@ -196,6 +196,10 @@ class TestFooter:
         rendered = mail(text="{{unsubscribe_url}}", values={"unsubscribe_url": "https://evil.test"}, footer=FOOTER)
         assert "evil" not in rendered.text
 
+    def test_parts_that_are_not_set_leave_no_trace(self):
+        rendered = mail(text="Hi", footer=Footer(postal_address=" ", unsubscribe_url=""))
+        assert (rendered.text, rendered.html) == ("Hi", "<p>Hi</p>")
+
     def test_without_a_footer_nothing_is_added(self):
         assert mail(text="Hi").text == "Hi"
 
