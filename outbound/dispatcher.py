@@ -35,7 +35,11 @@ class Dispatcher:
             self._thread.join(timeout)
 
     def _run(self) -> None:
-        table = [[work, period, 0.0] for work, period in self._due_work()]
+        try:
+            table = [[work, period, 0.0] for work, period in self._due_work()]
+        except Exception:  # noqa: BLE001  a thread's traceback would pass the log by
+            logger.exception("The dispatcher cannot start; due work waits for the broker's ticks.")
+            return
         shortest = min(period for _, period, _ in table)
         while not self._stop.is_set():
             for row in table:

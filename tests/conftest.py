@@ -16,6 +16,6 @@ def _nothing_left_on_redis():
         import redis
 
         server = redis.Redis.from_url(settings.REDIS_URL)
-        keys = list(server.scan_iter(f"*{settings.RUN}*", count=1000))
+        keys = list(server.scan_iter(f"*{settings.RUN}:*", count=1000))
         if keys:
             server.delete(*keys)

@@ -1,4 +1,4 @@
-"""The product's settings on a data folder and databases of the tests' own; what the shell has set for real use is not read.
+"""The product's settings on a data folder and databases of the tests' own; the shell's, for real use, are not read.
 
 TEST_ON=servers takes PostgreSQL and Redis (TEST_DATABASE_URL, TEST_REDIS_URL), anything else the embedded default.
 """
@@ -9,8 +9,8 @@ import secrets
 import shutil
 import tempfile
 
-POSTGRES = "postgres://postgres@127.0.0.1:5432/postgres"
-REDIS = "redis://127.0.0.1:6379/15"
+from tests.servers_at import POSTGRES, REDIS
+
 FOREIGN = (
     "DATABASE_URL",
     "REDIS_URL",
@@ -24,21 +24,21 @@ FOREIGN = (
 for name in FOREIGN:
     os.environ.pop(name, None)
 if os.environ.get("TEST_ON") == "servers":
-    os.environ["DATABASE_URL"] = os.environ.get("TEST_DATABASE_URL") or POSTGRES
-    os.environ["REDIS_URL"] = os.environ.get("TEST_REDIS_URL") or REDIS
+    os.environ["DATABASE_URL"] = POSTGRES
+    os.environ["REDIS_URL"] = REDIS
 if "TEST_RUN" not in os.environ:  # xdist's workers inherit these two; the first process makes and removes them
     os.environ["TEST_RUN"] = secrets.token_hex(4)
     os.environ["OUTBOUND_HOME"] = tempfile.mkdtemp(prefix="outbound-test-")
     atexit.register(shutil.rmtree, os.environ["OUTBOUND_HOME"], ignore_errors=True)
-RUN = os.environ["TEST_RUN"]
+RUN = "-".join([os.environ["TEST_RUN"], os.environ.get("PYTEST_XDIST_WORKER", "alone")])
 
 from outbound.settings import *  # noqa: E402, F403
 from outbound.settings import CACHES, CELERY_BROKER_TRANSPORT_OPTIONS, DATABASES, REDIS_URL  # noqa: E402
 
-# Two runs at once on one server must not meet.
+# Two runs at once on one server must not meet, nor two processes of one run.
 CACHES["default"]["KEY_PREFIX"] = RUN
 if REDIS_URL:
-    DATABASES["default"]["TEST"] = {"NAME": f"test_outbound_{RUN}"}
+    DATABASES["default"]["TEST"] = {"NAME": f"test_outbound_{os.environ['TEST_RUN']}"}
     CELERY_BROKER_TRANSPORT_OPTIONS["global_keyprefix"] = f"{RUN}:"
 # Hashing a password properly takes longer than most tests.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
