@@ -22,6 +22,7 @@ EVENT_KINDS = {
     "email.sent": "A mail was accepted by the server",
     "email.refused": "A mail was refused",
     "email.unknown": "It cannot be known whether a mail was accepted: it is parked",
+    "email.decided": "An operator decided on a parked mail",
     "email.bounced": "A mail came back",
     "email.complained": "A mail was called spam",
     "reply.received": "A reply came in",

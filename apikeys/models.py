@@ -1,6 +1,7 @@
 """Workspaces live here, since every table points at one: this is the lowest floor. Beside them, who may come in
 (people, keys), what we answered them (idempotency) and what happened (events)."""
 
+import secrets
 import zoneinfo
 from datetime import timedelta
 
@@ -10,12 +11,17 @@ from django.db import models
 from django.db.models import Q, UniqueConstraint
 from django.utils.timezone import now
 
+from outbound.fields import EncryptedField
 from outbound.ids import uuid7
 
 
 def check_timezone(name: str) -> None:
     if name not in zoneinfo.available_timezones():
         raise ValidationError(f"{name} is not an IANA timezone, such as Europe/Madrid.")
+
+
+def new_opt_out_key() -> str:
+    return secrets.token_hex(32)
 
 
 class Workspace(models.Model):
@@ -35,6 +41,8 @@ class Workspace(models.Model):
     confirm_launch_above = models.PositiveIntegerField(
         default=500, help_text="A tool's launch to more leads than this needs the confirm_token of its dry run."
     )
+    # Keys the hashes of suppressed addresses. In the row and not in the settings: a rotated setting would forget opt-outs.
+    opt_out_key = EncryptedField(default=new_opt_out_key, editable=False)
     # How far a test workspace's clock was turned forward. Always zero for a live one.
     clock_offset = models.DurationField(default=timedelta)
     created_at = models.DateTimeField(default=now, editable=False)

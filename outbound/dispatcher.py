@@ -36,18 +36,17 @@ class Dispatcher:
 
     def _run(self) -> None:
         try:
-            table = [[work, period, 0.0] for work, period in self._due_work()]
+            periods = dict(self._due_work())
         except Exception:  # noqa: BLE001  a thread's traceback would pass the log by
             logger.exception("The dispatcher cannot start; due work waits for the broker's ticks.")
             return
-        shortest = min(period for _, period, _ in table)
+        due_at = dict.fromkeys(periods, 0.0)
         while not self._stop.is_set():
-            for row in table:
-                work, period, due_at = row
-                if time.monotonic() >= due_at and not self._stop.is_set():
+            for work, period in periods.items():
+                if time.monotonic() >= due_at[work] and not self._stop.is_set():
                     self._call(work)
-                    row[2] = time.monotonic() + period
-            self._stop.wait(min(shortest, 1))
+                    due_at[work] = time.monotonic() + period
+            self._stop.wait(min(1, *periods.values()))
         close_old_connections()
 
     def _call(self, work: Callable) -> None:

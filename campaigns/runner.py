@@ -1,0 +1,70 @@
+"""tick(): who is owed a step, and may they have it. Run every minute and whenever something may have changed.
+
+Any tick may be lost, doubled or late: what is due is a query, and every write is under a lock or a constraint.
+"""
+
+import random
+from datetime import datetime
+
+from django.db import transaction
+
+from apikeys.events import record_event
+from apikeys.models import Workspace
+from apikeys.services import now_for
+from campaigns.collecting import collect
+from campaigns.models import Campaign, Enrollment
+from campaigns.planning import plan
+from campaigns.states import WrongState, move
+from outbound.clock import real_now
+
+A = Campaign.Status
+
+
+def tick(*, now: datetime | None = None, workspace: Workspace | None = None) -> set:
+    """Once for the live workspaces together, and once for each test workspace on its own clock; or for one workspace.
+
+    Returns the ids of the mailboxes that have something new to send.
+    """
+    if workspace is not None:
+        return _tick_for([workspace.pk], now or now_for(workspace))
+    busy = _tick_for(Workspace.objects.filter(livemode=True).values("pk"), now or real_now())
+    for each in Workspace.objects.filter(livemode=False, pk__in=_running().values("workspace_id")):
+        busy |= _tick_for([each.pk], now_for(each))
+    return busy
+
+
+def _tick_for(workspaces, now: datetime) -> set:
+    while collect(workspaces=workspaces, now=now):
+        pass
+    busy: set = set()
+    for campaign in _in_turn(_running().filter(workspace__in=workspaces, status=A.ACTIVE), now):
+        busy |= plan(campaign, now=now)
+        complete_if_done(campaign, now=now)
+    return busy
+
+
+def _running():
+    return Campaign.objects.filter(engine=Campaign.Engine.NATIVE, status__in=[A.ACTIVE, A.PAUSED])
+
+
+def _in_turn(campaigns, now: datetime) -> list[Campaign]:
+    """Another order each time: campaigns that share a mailbox share its slots."""
+    rows = list(campaigns.select_related("workspace", "lane", "sequence").order_by("id"))
+    random.Random(int(now.timestamp())).shuffle(rows)
+    return rows
+
+
+def complete_if_done(campaign: Campaign, *, now: datetime) -> bool:
+    """A campaign is complete when nobody is active, held or awaiting an unknown; paused ones do not block (C18)."""
+    if campaign.enrollments.filter(status__in=Enrollment.WALKING).exists():
+        return False
+    with transaction.atomic():
+        try:
+            campaign = move(campaign, "complete", ended_at=now)
+        except WrongState:
+            return False  # paused or stopped a moment ago
+        record_event(
+            workspace=campaign.workspace, kind="campaign.completed", summary=f"{campaign.name} reached its end",
+            now=now, campaign_id=campaign.id,
+        )  # fmt: skip
+    return True

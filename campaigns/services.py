@@ -1,0 +1,199 @@
+"""What can be done with campaigns and runs. Sequences: sequences.py. The planner: runner.py. Numbers: reports.py."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db import transaction
+
+from apikeys.events import record_event
+from apikeys.models import Workspace
+from campaigns.audience import Audience, enroll, enroll_in
+from campaigns.models import Campaign, Enrollment, Sequence
+from campaigns.runner import tick
+from campaigns.schedule import Schedule
+from campaigns.sequences import create_sequence, current_steps, delete_sequence, update_sequence, warnings_for
+from campaigns.states import move
+from leads.models import Group, Lead
+from outbound.api.errors import Invalid
+from sending.models import Lane, Mailbox
+from sending.services import close_lane, open_lane, public_url, sandbox_mailbox, shut_lane, wait_until_quiet
+
+__all__ = [
+    "Plan", "create_sequence", "delete_sequence", "pause", "plan_run", "resume", "settle_pause", "start_run", "stop",
+    "tick", "update_sequence",
+]  # fmt: skip
+
+SCHEDULE_DEFAULTS = {
+    "timezone": "UTC",
+    "start_time": "09:00",
+    "end_time": "17:00",
+    "days": ["mon", "tue", "wed", "thu", "fri"],
+    "daily_limit": 50,
+    "send_gap_minutes": 17,
+}
+
+
+@dataclass
+class Plan:
+    """What a run would be: shown by a dry run, carried out by start_run."""
+
+    workspace: Workspace
+    sequence: Sequence
+    mailboxes: list[Mailbox]
+    group: Group | None
+    schedule: dict
+    audience: Audience
+    warnings: list[str] = field(default_factory=list)
+
+
+def plan_run(
+    *, workspace: Workspace, sequence: Sequence, sender_email: str = "", group: Group | None = None,
+    schedule: dict | None = None, include_active_elsewhere: bool = False, now: datetime,
+) -> Plan:  # fmt: skip
+    """What start_run with the same arguments would do, without doing it: the same checks, errors and counts."""
+    steps = _refuse_unready(workspace, sequence)
+    mailboxes = _senders(workspace, sender_email, now, dry_run=True)
+    audience = enroll_in(
+        workspace, None, audience_of(workspace, group), now=now, include_active_elsewhere=include_active_elsewhere,
+        dry_run=True,
+    )  # fmt: skip
+    return Plan(
+        workspace, sequence, mailboxes, group, _checked_schedule(schedule), audience, warnings_for(sequence, steps)
+    )
+
+
+@transaction.atomic
+def start_run(
+    *, workspace: Workspace, sequence: Sequence, sender_email: str = "", group: Group | None = None,
+    schedule: dict | None = None, name: str = "", include_active_elsewhere: bool = False, now: datetime,
+) -> Campaign:  # fmt: skip
+    """Send a sequence to a group, or to every lead: create the campaign, enroll, launch, in one transaction.
+
+    `schedule`: timezone, start_time, end_time, days, daily_limit, send_gap_minutes; what is absent takes the defaults
+    (Mon–Fri 09:00–17:00 UTC, 50 a day, 17 minutes apart). Invalid (400) says what is missing.
+    """
+    _refuse_unready(workspace, sequence)
+    mailboxes = _senders(workspace, sender_email, now)
+    campaign = _create(
+        workspace=workspace, sequence=sequence, name=name or f"{sequence.name} to {group.name if group else 'everyone'}",
+        mailboxes=mailboxes if sender_email else [], group=group, schedule=_checked_schedule(schedule), now=now,
+    )  # fmt: skip
+    audience = enroll(
+        campaign, audience_of(workspace, group), now=now, include_active_elsewhere=include_active_elsewhere
+    )
+    return launch(campaign=campaign, now=now, audience=audience)
+
+
+def _create(*, workspace, sequence, name, mailboxes, group, schedule: dict, now) -> Campaign:
+    lane = Lane.objects.create(
+        workspace=workspace, created_at=now, daily_limit=schedule["daily_limit"],
+        send_gap_seconds=schedule["send_gap_minutes"] * 60, timezone=schedule["timezone"],
+    )  # fmt: skip
+    campaign = Campaign.objects.create(
+        workspace=workspace, created_at=now, updated_at=now, name=name[:120], sequence=sequence, lane=lane, group=group,
+        schedule_timezone=schedule["timezone"], schedule_start_time=schedule["start_time"],
+        schedule_end_time=schedule["end_time"], schedule_days=schedule["days"], daily_limit=schedule["daily_limit"],
+        send_gap_minutes=schedule["send_gap_minutes"],
+    )  # fmt: skip
+    Lane.objects.filter(pk=lane.pk).update(reference={"campaign_id": str(campaign.id)})
+    campaign.mailboxes.set(mailboxes)
+    return campaign
+
+
+def audience_of(workspace: Workspace, group: Group | None):
+    leads = Lead.objects.for_workspace(workspace)
+    return leads.in_group(group) if group else leads
+
+
+def _refuse_unready(workspace: Workspace, sequence: Sequence) -> list:
+    """Preflight that needs no lead: steps, and for a live workspace the address and the links of the footer (§6)."""
+    steps = current_steps(sequence)
+    if not steps:
+        raise Invalid.field("sequence_id", "This sequence has no step yet.")
+    missing = [
+        sentence
+        for absent, sentence in [
+            (not workspace.postal_address, "a postal address (it stands at the foot of every mail)"),
+            (not public_url(workspace), "PUBLIC_URL (where unsubscribe links point)"),
+        ]
+        if absent
+    ]
+    if missing:
+        raise Invalid(f"Before a live launch the workspace needs {' and '.join(missing)}.", details={"workspace": missing})
+    return steps
+
+
+def _senders(workspace: Workspace, sender_email: str, now, *, dry_run: bool = False) -> list[Mailbox]:
+    """The mailbox that is named, or every one that may send (C15). Unknown → 400 that lists them."""
+    known = list(Mailbox.objects.for_workspace(workspace).order_by("email"))
+    if not sender_email:
+        usable = [mailbox for mailbox in known if mailbox.phase in ("healthy", "warning")]
+        if not usable:
+            raise Invalid.field("sender_email", "No mailbox may send. Connect one, or resume one that is paused.")
+        return usable
+    found = [mailbox for mailbox in known if mailbox.email == sender_email.strip().lower()]
+    if not found and not workspace.livemode:
+        if dry_run:
+            return [Mailbox(workspace=workspace, email=sender_email.strip().lower(), provider="sandbox")]
+        return [sandbox_mailbox(workspace=workspace, email=sender_email, now=now)]
+    if not found:
+        emails = ", ".join(mailbox.email for mailbox in known[:20]) or "none is connected yet"
+        raise Invalid.field("sender_email", f"{sender_email} is not a mailbox of this workspace. Senders: {emails}.")
+    return found
+
+
+def _checked_schedule(given: dict | None) -> dict:
+    schedule = {**SCHEDULE_DEFAULTS, **(given or {})}
+    try:
+        Schedule(schedule["timezone"], schedule["start_time"], schedule["end_time"], frozenset(schedule["days"]))
+    except ValueError as error:
+        raise Invalid.field("schedule", str(error)) from None
+    return schedule
+
+
+@transaction.atomic
+def launch(*, campaign: Campaign, now: datetime, audience: Audience | None = None) -> Campaign:
+    campaign = move(campaign, "launch", launched_at=now, status_reason="")
+    open_lane(campaign.lane_id)
+    counts = {"enrolled": audience.enrolled, "blocked": audience.blocked, "excluded": audience.excluded} if audience else {}
+    _log(campaign, "campaign.launched", f"{campaign.name} was launched", now, **counts)
+    return campaign
+
+
+@transaction.atomic
+def pause(*, campaign: Campaign, now: datetime) -> Campaign:
+    """Nothing is committed after this returns; call settle_pause() outside the transaction before saying so."""
+    campaign = move(campaign, "pause")
+    shut_lane(campaign.lane_id)
+    _log(campaign, "campaign.paused", f"{campaign.name} was paused", now)
+    return campaign
+
+
+def settle_pause(campaign: Campaign) -> int:
+    """Wait until no mail of the campaign can still leave (6 s at most). Returns those whose answer is awaited."""
+    return wait_until_quiet(campaign.lane_id)
+
+
+@transaction.atomic
+def resume(*, campaign: Campaign, now: datetime) -> Campaign:
+    campaign = move(campaign, "resume", status_reason="")
+    open_lane(campaign.lane_id)
+    _log(campaign, "campaign.resumed", f"{campaign.name} goes on", now)
+    return campaign
+
+
+@transaction.atomic
+def stop(*, campaign: Campaign, now: datetime) -> Campaign:
+    """For ever. Stopping a stopped run again changes nothing (C20)."""
+    if campaign.status == Campaign.Status.ARCHIVED:
+        return campaign
+    campaign = move(campaign, "stop", ended_at=now)
+    close_lane(campaign.lane_id, now=now)
+    walking = campaign.enrollments.filter(status__in=[*Enrollment.WALKING, Enrollment.Status.PAUSED])
+    walking.update(status=Enrollment.Status.STOPPED, reason="The run was stopped.", due_at=None)
+    _log(campaign, "campaign.stopped", f"{campaign.name} was stopped for good", now)
+    return campaign
+
+
+def _log(campaign: Campaign, kind: str, summary: str, now: datetime, **data) -> None:
+    record_event(workspace=campaign.workspace, kind=kind, summary=summary, now=now, campaign_id=campaign.id, **data)

@@ -1,0 +1,179 @@
+"""One importer behind POST /leads, /leads/bulk and files. A handful of statements however many rows (5,000 at most)."""
+
+from dataclasses import dataclass, field
+
+from django.db import transaction
+
+from apikeys.models import Workspace
+from leads.checks import email_domain, is_disposable, is_role
+from leads.models import Group, GroupMember, Lead
+from leads.rows import DEFAULTS, TEXT_FIELDS, LeadRow, RowRefused, read_row
+from leads.suppression import suppressed_among
+from outbound.api.errors import Invalid
+from outbound.bulk import insert_rows, update_rows
+from outbound.ids import uuid7
+
+MAX_ROWS = 5000
+_EMPTY = {name: DEFAULTS.get(name, "") for name in TEXT_FIELDS}
+_WRITABLE = (*TEXT_FIELDS, "lead_score", "custom")
+
+
+@dataclass
+class Report:
+    """results: one {email, id, status, reason} per row in order; status created, updated, duplicate or rejected."""
+
+    results: list[dict] = field(default_factory=list)
+    suppressed: int = 0
+
+    def count(self, status: str) -> int:
+        return sum(result["status"] == status for result in self.results)
+
+    def counts(self) -> dict:
+        return {
+            "total": len(self.results),
+            "created": self.count("created"),
+            "updated": self.count("updated"),
+            "duplicates": self.count("duplicate"),
+            "rejected": self.count("rejected"),
+            "suppressed": self.suppressed,
+        }
+
+
+def import_leads(
+    *, workspace: Workspace, rows: list, now, on_duplicate: str = "update", dry_run: bool = False, batch=None
+) -> Report:
+    """Add rows (dicts as read_row takes them) to a workspace.
+
+    A known address is updated (given fields overwrite, absent stay, null clears) or skipped, as on_duplicate says; one
+    that comes twice in `rows` counts once, the first wins. A suppressed address becomes a blocked lead. A row that is
+    wrong is `rejected` with its reasons and harms no other (decisions C6, C7, C21, §3).
+    """
+    if len(rows) > MAX_ROWS:
+        raise Invalid(f"At most {MAX_ROWS} leads at once; you sent {len(rows)}. Send them in parts.")
+    report = Report()
+    wanted = _read_all(rows, report)
+    with transaction.atomic():
+        _apply(workspace, wanted, report, now=now, update=on_duplicate == "update", dry_run=dry_run, batch=batch)
+        if not dry_run:
+            _join_groups(workspace, wanted, report, now)
+    return report
+
+
+def _read_all(rows, report: Report) -> dict[str, tuple[int, LeadRow]]:
+    """{email: (index of its result, row)} of the rows that may go in; the others already have their result."""
+    wanted: dict[str, tuple[int, LeadRow]] = {}
+    for index, raw in enumerate(rows):
+        result = {"email": _shown_email(raw), "id": None, "status": "rejected", "reason": None}
+        report.results.append(result)
+        try:
+            row = read_row(raw)
+        except RowRefused as error:
+            result["reason"] = "; ".join(f"{name}: {' '.join(texts)}" for name, texts in error.details.items())
+            continue
+        result["email"] = row.fields["email"]
+        if row.fields["email"] in wanted:
+            result.update(status="duplicate", reason="The same address stands further up.")
+        else:
+            wanted[row.fields["email"]] = (index, row)
+    return wanted
+
+
+def _shown_email(raw):
+    email = raw.get("email") if isinstance(raw, dict) else None
+    return email[:254] if isinstance(email, str) else None
+
+
+def _apply(workspace, wanted, report, *, now, update: bool, dry_run: bool, batch) -> None:
+    known = _known(workspace, wanted)
+    blocked = suppressed_among(workspace, wanted)
+    report.suppressed = len(blocked)
+    new = {
+        email: _new_lead(workspace, row.fields, now, email in blocked, batch)
+        for email, (_, row) in wanted.items()
+        if email not in known
+    }
+    if not dry_run:
+        inserted = set(insert_rows(Lead, list(new.values())))
+        if len(inserted) < len(new):  # somebody else added some of them at this very moment
+            known.update(_known(workspace, [email for email, row in new.items() if row["id"] not in inserted]))
+    changed = [_changed_lead(known[email], row.fields, now) for email, (_, row) in wanted.items() if email in known]
+    if update and not dry_run:
+        update_rows(Lead, changed)
+    for email, (index, _) in wanted.items():
+        result = report.results[index]
+        if email in known:
+            result.update(id=str(known[email].id), status="updated" if update else "duplicate")
+        else:
+            result.update(id=None if dry_run else str(new[email]["id"]), status="created")
+        if email in blocked:
+            result["reason"] = "This address must not be written to: the lead is blocked."
+
+
+def _known(workspace, emails) -> dict[str, Lead]:
+    rows = Lead.objects.for_workspace(workspace).filter(email__in=list(emails)).order_by("id").select_for_update()
+    return {lead.email: lead for lead in rows}
+
+
+def _new_lead(workspace, given: dict, now, blocked: bool, batch) -> dict:
+    email = given["email"]
+    domain = email_domain(email)
+    return {
+        "id": uuid7(),
+        "workspace_id": workspace.id,
+        "created_at": now,
+        "updated_at": now,
+        "email": email,
+        "email_domain": domain,
+        "status": Lead.Status.BLOCKED if blocked else Lead.Status.HELD,
+        "is_disposable": is_disposable(domain),
+        "is_role": is_role(email),
+        "imported_by_id": batch.id if batch else None,
+        "emails_sent": 0,
+        "emails_opened": 0,
+        "emails_clicked": 0,
+        "emails_replied": 0,
+        "lead_score": 50,
+        "custom": {},
+        **_EMPTY,
+        **{name: value for name, value in given.items() if name in _WRITABLE},
+    }
+
+
+def _changed_lead(lead: Lead, given: dict, now) -> dict:
+    values = {name: getattr(lead, name) for name in _WRITABLE}
+    values.update({name: value for name, value in given.items() if name in _WRITABLE})
+    if "custom" in given:  # given keys overwrite, absent stay, null clears
+        merged = {**lead.custom, **given["custom"]}
+        values["custom"] = {key: value for key, value in merged.items() if value is not None}
+    return {"id": lead.id, "updated_at": now, **values}
+
+
+def _join_groups(workspace, wanted, report, now) -> None:
+    names = {name for _, row in wanted.values() for name in row.groups or ()}
+    if not names:
+        return
+    groups = groups_by_name(workspace, names, now)
+    insert_rows(
+        GroupMember,
+        [
+            {"group_id": groups[name.lower()].id, "lead_id": report.results[index]["id"]}
+            for index, row in wanted.values()
+            for name in row.groups or ()
+        ],
+    )
+
+
+def groups_by_name(workspace, names, now) -> dict[str, Group]:
+    """{lower-case name: group}; unknown names become groups."""
+
+    def found():
+        return {group.name.lower(): group for group in Group.objects.for_workspace(workspace)}
+
+    groups = found()
+    missing = {name.lower(): name for name in names if name.lower() not in groups}
+    if missing:
+        Group.objects.bulk_create(
+            [Group(workspace=workspace, name=name, created_at=now) for name in missing.values()], ignore_conflicts=True
+        )
+        groups = found()
+    return groups

@@ -1,0 +1,39 @@
+"""What other floors may ask about leads without changing anything."""
+
+from leads.health import health_of
+from leads.models import Lead, Variable, VariableValue
+from leads.rows import TEMPLATE_NAMES, TEXT_FIELDS
+
+__all__ = ["health_of", "known_names", "lead_values", "variable_values", "variables_named"]
+
+_SAMPLE = 200  # leads looked at for keys of custom
+
+
+def variables_named(workspace, names) -> dict[str, Variable]:
+    """The workspace's variables among `names`, by name."""
+    return {v.name: v for v in Variable.objects.for_workspace(workspace).filter(name__in=list(names))}
+
+
+def known_names(workspace) -> set[str]:
+    """Every name a template may use: fields, variables, and the custom keys of the newest leads."""
+    custom = Lead.objects.for_workspace(workspace).newest_first().values_list("custom", flat=True)[:_SAMPLE]
+    names = Variable.objects.for_workspace(workspace).values_list("name", flat=True)
+    return set(TEMPLATE_NAMES) | set(names) | {key for each in custom for key in each}
+
+
+def lead_values(lead: Lead) -> dict:
+    """A lead as template values: its fields, then its own. `company` is `company_name` (decisions C8)."""
+    fields = {name: getattr(lead, name) for name in ("email", *TEXT_FIELDS, "lead_score")}
+    return {**lead.custom, **fields, "company": lead.company_name}
+
+
+def variable_values(leads, variables: dict[str, Variable]) -> dict:
+    """{lead id: {name: VariableValue}} in one statement. A name without a row was never generated for that lead."""
+    found: dict = {}
+    if variables:
+        names = {variable.id: name for name, variable in variables.items()}
+        rows = VariableValue.objects.filter(variable__in=list(names), lead__in=leads)
+        for row in rows:
+            found.setdefault(row.lead_id, {})[names[row.variable_id]] = row
+    return found
+

@@ -1,0 +1,160 @@
+"""Variables: a prompt per name, a value per lead and where it stands. The writing itself: leads/writing.py."""
+
+import re
+
+from django.db import transaction
+from django.db.models import Count, Q
+
+from apikeys.models import Workspace
+from leads.models import Lead, Variable, VariableValue
+from leads.rows import TEMPLATE_NAMES
+from outbound.api.errors import Conflict, Invalid
+from outbound.bulk import insert_rows
+from outbound.ids import uuid7
+from outbound.templating import compile_template
+
+State = VariableValue.State
+NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")
+AGAIN = (State.FAILED, State.SKIPPED, State.STALE)  # what a new request writes again
+_CHUNK = 5000
+
+
+def create_variable(*, workspace: Workspace, name: str, prompt_template: str, output_type: str = "text", now) -> Variable:
+    """Define a prompt. Its `{{names}}` are lead fields or keys of custom (decisions §5)."""
+    _refuse_bad_name(workspace, name)
+    _refuse_bad_prompt(workspace, prompt_template)
+    return Variable.objects.create(
+        workspace=workspace, name=name, prompt_template=prompt_template, output_type=output_type, created_at=now
+    )
+
+
+@transaction.atomic
+def update_variable(*, variable: Variable, **fields) -> Variable:
+    """Change the prompt or its output type: what was written by the old one becomes stale."""
+    if "prompt_template" in fields:
+        _refuse_bad_prompt(variable.workspace, fields["prompt_template"])
+    changed = [name for name, value in fields.items() if getattr(variable, name) != value]
+    for name in changed:
+        setattr(variable, name, fields[name])
+    if changed:
+        variable.prompt_version += 1
+        variable.save(update_fields=[*changed, "prompt_version"])
+        variable.values.filter(state__in=[State.DONE, State.GENERATING]).update(state=State.STALE, token=None)
+    return variable
+
+
+def delete_variable(*, variable: Variable) -> None:
+    variable.delete()
+
+
+def _refuse_bad_name(workspace, name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise Invalid.field("name", "Lower-case letters, digits and _, 50 at most, a letter first: opening_line.")
+    if name in TEMPLATE_NAMES or name in ("custom", "groups", "random", "unsubscribe_url", "postal_address"):
+        raise Invalid.field("name", f"{name} means something in templates already. Choose another name.")
+    if Lead.objects.for_workspace(workspace).filter(custom__has_key=name).exists():
+        raise Invalid.field("name", f"{name} is a field of your own on some leads. Choose another name.")
+    if Variable.objects.for_workspace(workspace).filter(name=name).exists():
+        raise Conflict(f"There is a variable named {name} already.", details={"name": ["Taken."]})
+
+
+def _refuse_bad_prompt(workspace, prompt: str) -> None:
+    if not prompt.strip():
+        raise Invalid.field("prompt_template", "Write what the model should do.")
+    others = set(Variable.objects.for_workspace(workspace).values_list("name", flat=True))
+    used = sorted(compile_template(prompt).names() & others)
+    if used:
+        raise Invalid.field("prompt_template", f"A prompt cannot use another variable: {', '.join(used)}.")
+
+
+def progress(variables) -> dict:
+    """{variable id: {state: count, …, "total", "pct"}}; pct = floor(100 · settled / total), null with nothing to do."""
+    rows = VariableValue.objects.filter(variable__in=variables).values_list("variable_id", "state")
+    shown: dict = {variable.id: dict.fromkeys(State.values, 0) for variable in variables}
+    for variable_id, state, count in rows.order_by().annotate(count=Count("id")):
+        shown[variable_id][state] = count
+    for counts in shown.values():
+        total = sum(counts.values())
+        settled = sum(counts[state] for state in VariableValue.SETTLED)
+        counts.update(total=total, pct=100 * settled // total if total else None)
+    return shown
+
+
+def what_to_generate(*, variable: Variable, leads, force: bool = False) -> dict:
+    """What queue_generation would do: {"leads", "to_do", "already_done"} in three counts."""
+    again = _again(force)
+    total = leads.count()
+    rewritten = leads.filter(variable_values__variable=variable, variable_values__state__in=again).count()
+    missing = total - leads.filter(variable_values__variable=variable).count()
+    return {"leads": total, "to_do": rewritten + missing, "already_done": total - rewritten - missing}
+
+
+def queue_generation(*, variable: Variable, leads, force: bool = False, now) -> dict:
+    """Mark what is to be written; a worker writes it. Values in hand, edited by hand or done stay (unless forced).
+
+    Returns {"leads", "to_do", "already_done"}.
+    """
+    queued = total = 0
+    walk = leads.order_by("id").values_list("id", flat=True)
+    for ids in _chunks(walk):
+        with transaction.atomic():
+            total += len(ids)
+            queued += variable.values.filter(lead__in=ids, state__in=_again(force)).update(
+                state=State.PENDING, reason="", attempts=0, retry_at=None, token=None, settled_at=None,
+                input_key="",
+            )  # fmt: skip
+            queued += len(insert_rows(VariableValue, [_pending(variable, lead_id, now) for lead_id in ids]))
+    return {"leads": total, "to_do": queued, "already_done": total - queued}
+
+
+def _again(force: bool) -> tuple:
+    return (*AGAIN, State.DONE) if force else AGAIN
+
+
+def _chunks(walk):
+    last = None
+    while ids := list((walk.filter(id__gt=last) if last else walk)[:_CHUNK]):
+        yield ids
+        last = ids[-1]
+
+
+def _pending(variable: Variable, lead_id, now) -> dict:
+    return {
+        "id": uuid7(),
+        "workspace_id": variable.workspace_id,
+        "created_at": now,
+        "variable_id": variable.id,
+        "lead_id": lead_id,
+        "state": State.PENDING,
+        "value": None,
+        "reason": "",
+        "writer": "",
+        "model": "",
+        "input_key": "",
+        "attempts": 0,
+    }
+
+
+@transaction.atomic
+def override_value(*, variable: Variable, lead: Lead, value, now) -> VariableValue:
+    """Set a value by hand. It is never written over."""
+    row, _ = VariableValue.objects.update_or_create(
+        variable=variable,
+        lead=lead,
+        defaults={
+            "workspace_id": variable.workspace_id, "state": State.OVERRIDDEN, "value": value, "reason": "",
+            "token": None, "settled_at": now,
+        },
+    )  # fmt: skip
+    return row
+
+
+def generation_status(variable: Variable) -> dict:
+    counts = progress([variable])[variable.id]
+    failures = list(
+        variable.values.filter(~Q(reason=""), state__in=[State.FAILED, State.SKIPPED])
+        .values_list("reason", flat=True)
+        .order_by("reason")
+        .distinct()[:5]
+    )
+    return {**counts, "reasons": failures}

@@ -1,0 +1,161 @@
+"""Values of variables get written: claimed in batches, one generation per distinct input, stored under the claim's token.
+
+What is due is a query, so a worker's death costs its lease and no value.
+"""
+
+import hashlib
+import json
+import logging
+import uuid
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+
+from apikeys.events import record_event
+from apikeys.services import now_for
+from leads.models import Variable, VariableValue
+from leads.queries import lead_values
+from leads.writers import WriteRequest, fenced, writer_for
+from leads.writers.base import WriterBroken, WriterBusy, WriterFailed, WriterRefused
+from outbound.clock import real_now
+from outbound.templating import compile_template, seeded, text_of
+
+logger = logging.getLogger(__name__)
+State = VariableValue.State
+
+BATCH = 200
+LEASE = timedelta(minutes=5)
+TRIES = 3
+WAIT_AFTER_FAILURE = timedelta(seconds=30)
+
+
+def write_due(*, stop=lambda: False) -> int:
+    """Write what is pending until nothing is left. Returns how many values were settled or put off."""
+    written = 0
+    while not stop():
+        batch = _claim()
+        if not batch:
+            break
+        _write(batch)
+        written += len(batch)
+    return written
+
+
+@transaction.atomic
+def _claim() -> list[VariableValue]:
+    """The oldest pending values, and those whose writer died, as ours for the length of the lease."""
+    now = real_now()
+    due = Q(state=State.PENDING) & (Q(retry_at=None) | Q(retry_at__lte=now))
+    dead = Q(state=State.GENERATING, lease_until__lt=now)
+    rows = list(
+        VariableValue.objects.filter(due | dead)
+        .select_for_update(skip_locked=True, of=("self",))
+        .select_related("variable", "lead", "workspace")
+        .order_by("created_at", "id")[:BATCH]
+    )
+    token = uuid.uuid4()
+    VariableValue.objects.filter(id__in=[row.id for row in rows]).update(
+        state=State.GENERATING, token=token, lease_until=now + LEASE
+    )
+    for row in rows:
+        row.state, row.token = State.GENERATING, token
+    return rows
+
+
+def _write(batch: list[VariableValue]) -> None:
+    jobs: dict[tuple, list[VariableValue]] = defaultdict(list)
+    for row in batch:
+        prompt, missing = _prompt_for(row)
+        if missing:
+            _store([row], state=State.SKIPPED, reason=f"The lead has no {', '.join(missing)}.")
+        else:
+            row.input_key = _input_key(row.variable, prompt)
+            jobs[row.variable_id, row.input_key, prompt].append(row)
+    _share_what_is_there(jobs)
+    with ThreadPoolExecutor(max_workers=settings.WRITER_CONCURRENCY) as pool:
+        answers = {pool.submit(_ask, rows[0], prompt): rows for (_, _, prompt), rows in jobs.items()}
+        for future, rows in answers.items():
+            _keep(rows, future.result())
+    for variable in {row.variable_id: row.variable for row in batch}.values():
+        _say_when_done(variable)
+
+
+def _prompt_for(row: VariableValue) -> tuple[str, list[str]]:
+    """The prompt filled with the lead's fields, and the names it needs that are blank."""
+    template = compile_template(row.variable.prompt_template)
+    values = lead_values(row.lead)
+    missing = sorted(name for name in template.names_without_fallback() if not text_of(values.get(name)).strip())
+    return template.render(fenced(values), choose=seeded(str(row.variable_id))).text, missing
+
+
+def _input_key(variable: Variable, prompt: str) -> str:
+    """Equal inputs make equal values: a variable of company fields alone is written once per company (decisions §5)."""
+    parts = [str(variable.id), variable.prompt_version, variable.output_type, prompt]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _share_what_is_there(jobs: dict) -> None:
+    keys = [key for _, key, _ in jobs]
+    written = VariableValue.objects.filter(
+        variable__in={variable_id for variable_id, _, _ in jobs}, input_key__in=keys, state=State.DONE
+    )
+    found = {(row.variable_id, row.input_key): row for row in written}
+    for job in [job for job in jobs if job[:2] in found]:
+        twin = found[job[:2]]
+        _store(jobs.pop(job), state=State.DONE, value=twin.value, writer=twin.writer, model=twin.model)
+
+
+def _ask(row: VariableValue, prompt: str):
+    """The writer's answer or its failure, as a value. No database here: this runs in a thread of the pool."""
+    request = WriteRequest(
+        prompt=prompt,
+        output_type=row.variable.output_type,
+        seed=f"{row.variable_id}:{row.input_key}",
+        fields=lead_values(row.lead),
+    )
+    writer = writer_for(workspace_is_test=not row.workspace.livemode)
+    try:
+        return writer.name, writer.write(request)
+    except (WriterBusy, WriterFailed, WriterRefused, WriterBroken) as failure:
+        return writer.name, failure
+
+
+def _keep(rows: list[VariableValue], answer) -> None:
+    name, outcome = answer
+    if isinstance(outcome, WriterBusy):
+        wait = timedelta(seconds=outcome.retry_after or WAIT_AFTER_FAILURE.seconds)
+        _store(rows, state=State.PENDING, reason=str(outcome), retry_at=real_now() + wait)
+    elif isinstance(outcome, WriterFailed) and rows[0].attempts + 1 < TRIES:
+        wait = WAIT_AFTER_FAILURE * (rows[0].attempts + 1)
+        _store(rows, state=State.PENDING, reason=str(outcome), retry_at=real_now() + wait, attempts=rows[0].attempts + 1)
+    elif isinstance(outcome, Exception):
+        _store(rows, state=State.FAILED, reason=str(outcome), writer=name)
+        logger.warning("Variable %s could not be written: %s", rows[0].variable_id, type(outcome).__name__)
+    else:
+        _store(rows, state=State.DONE, value=outcome.value, writer=name, model=outcome.model)
+
+
+def _store(rows: list[VariableValue], *, state: str, reason: str = "", **fields) -> None:
+    """Only where the claim still holds: a value that was edited, deleted or taken over meanwhile stays as it is."""
+    settled_at = now_for(rows[0].workspace) if state in VariableValue.SETTLED else None
+    VariableValue.objects.filter(
+        id__in=[row.id for row in rows], token=rows[0].token, state=State.GENERATING
+    ).update(state=state, reason=reason[:300], token=None, settled_at=settled_at, input_key=rows[0].input_key, **fields)
+
+
+def _say_when_done(variable: Variable) -> None:
+    open_states = [State.PENDING, State.GENERATING]
+    if variable.values.filter(state__in=open_states).exists():
+        return
+    failed = variable.values.filter(state=State.FAILED).count()
+    record_event(
+        workspace=variable.workspace,
+        kind="variable.failed" if failed else "variable.generated",
+        summary=f"{variable.name}: every value is settled" + (f", {failed} failed" if failed else ""),
+        now=now_for(variable.workspace),
+        variable_id=str(variable.id),
+    )

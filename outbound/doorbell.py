@@ -1,0 +1,20 @@
+"""Ring a worker. A ring that is lost costs one tick and nothing else, so a broker that is away never fails a request."""
+
+import logging
+
+from django.db import transaction
+from kombu.exceptions import OperationalError
+
+logger = logging.getLogger(__name__)
+
+
+def ring(task, **kwargs) -> None:
+    """Enqueue `task` once the present transaction is committed."""
+    transaction.on_commit(lambda: _send(task, kwargs), robust=True)
+
+
+def _send(task, kwargs) -> None:
+    try:
+        task.apply_async(kwargs=kwargs, retry=False, ignore_result=True)
+    except OperationalError:
+        logger.warning("The broker is away; %s will be found by the next tick.", task.name)

@@ -1,0 +1,124 @@
+"""What must hold at the instant before a mail leaves. Each guard passes, or raises the reason that ends up on the record."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from leads.models import Lead
+from leads.queries import health_of
+from leads.services import is_suppressed
+from sending import limits
+from sending.models import Lane, Mailbox, Message
+
+State = Message.State
+
+
+@dataclass
+class Departure:
+    """A message about to leave, with every row it depends on locked."""
+
+    message: Message
+    lane: Lane | None
+    lead: Lead | None
+    mailbox: Mailbox
+    now: datetime  # business time
+
+
+class Held(Exception):
+    """Not now, or never: the state the message goes to, the sentence why, and when to look again."""
+
+    def __init__(self, state: str, reason: str, *, until: datetime | None = None):
+        self.state, self.reason, self.until = state, reason, until
+        super().__init__(reason)
+
+
+def check(departure: Departure) -> None:
+    """The policy, top to bottom; the first that does not pass is the reason."""
+    if departure.message.kind == Message.Kind.CAMPAIGN:
+        hold_unless_the_lane_is_open(departure)
+        skip_unless_the_lead_is_there(departure)
+        skip_if_the_lead_answered(departure)
+        skip_if_unhealthy(departure)
+    skip_if_suppressed(departure)
+    hold_if_the_mailbox_rests(departure)
+    cancel_if_too_late(departure)
+    if departure.message.kind == Message.Kind.CAMPAIGN:
+        hold_for_the_gap(departure)
+
+
+def reserve(departure: Departure) -> dict:
+    """Take a slot of every cap, or raise Held; {name: counter id} of what was taken.
+
+    The transaction that a refusal rolls back gives earlier slots back.
+    """
+    mailbox, lane, now = departure.mailbox, departure.lane, departure.now
+    zone = mailbox.workspace.timezone
+    reserved = {"mailbox_day": _slot("mailbox", mailbox, zone, mailbox.daily_limit, now)}
+    if lane:
+        reserved["lane_day"] = _slot("lane", lane, lane.timezone, lane.daily_limit, now)
+    return reserved
+
+
+_FULL = {"mailbox": "The mailbox has sent its {limit} of the day.", "lane": "The run has sent its {limit} of the day."}
+
+
+def _slot(kind: str, owner, zone: str, limit: int, now: datetime) -> str:
+    taken = limits.take_slot(kind, owner, limits.local_day(zone, now), limit)
+    if taken is None:
+        raise Held(State.QUEUED, _FULL[kind].format(limit=limit), until=limits.next_day_starts(zone, now))
+    return taken
+
+
+def hold_unless_the_lane_is_open(departure: Departure) -> None:
+    if departure.lane is None or departure.lane.state == Lane.State.CLOSED:
+        raise Held(State.CANCELED, "The run was stopped.")
+    if departure.lane.state != Lane.State.OPEN:
+        raise Held(State.QUEUED, "The run is paused.")
+
+
+def skip_unless_the_lead_is_there(departure: Departure) -> None:
+    if departure.lead is None:
+        raise Held(State.SKIPPED, "The lead was deleted.")
+    if departure.lead.email != departure.message.to_email:
+        raise Held(State.CANCELED, "The lead's address was changed.")
+
+
+def skip_if_the_lead_answered(departure: Departure) -> None:
+    replied_at, since = departure.lead.replied_at, departure.message.stops_after
+    if replied_at and since and replied_at >= since:
+        raise Held(State.SKIPPED, "The lead replied.")
+
+
+def skip_if_unhealthy(departure: Departure) -> None:
+    health, reasons = health_of(departure.lead)
+    if health == "red" and departure.lead.status != Lead.Status.BLOCKED:
+        raise Held(State.SKIPPED, f"The lead's health is red: {reasons[0]}")
+
+
+def skip_if_suppressed(departure: Departure) -> None:
+    found = is_suppressed(departure.mailbox.workspace, departure.message.to_email)
+    if found:
+        raise Held(State.SKIPPED, f"The address must not be written to: {found.get_kind_display().lower()}.")
+
+
+def hold_if_the_mailbox_rests(departure: Departure) -> None:
+    mailbox = departure.mailbox
+    if mailbox.phase not in ("healthy", "warning"):
+        raise Held(State.QUEUED, f"The mailbox is paused. {mailbox.paused_reason}".strip(), until=_in_minutes(departure, 15))
+    if mailbox.connection_status == Mailbox.Connection.AUTH_FAILED:
+        raise Held(State.QUEUED, "The mailbox cannot sign in.", until=_in_minutes(departure, 15))
+
+
+def cancel_if_too_late(departure: Departure) -> None:
+    not_after = departure.message.not_after
+    if not_after and departure.now > not_after:
+        raise Held(State.CANCELED, "The window closed before it could leave.")
+
+
+def hold_for_the_gap(departure: Departure) -> None:
+    free_at = departure.mailbox.next_free_at
+    if free_at and free_at > departure.now:
+        raise Held(State.QUEUED, "The mailbox waits for its gap between two mails.", until=free_at)
+
+
+def _in_minutes(departure: Departure, minutes: int) -> datetime:
+    return departure.now + timedelta(minutes=minutes)

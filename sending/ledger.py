@@ -1,0 +1,224 @@
+"""The ledger: claim, commit before the dot, settle. Read design notes in docs/adr/0003-the-ledger.md before changing a line.
+
+Real time (leases, grace) and business time (send_at, caps, gaps) are never mixed: `now` is business time everywhere.
+"""
+
+import uuid
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+
+from apikeys.events import record_event
+from leads.models import Lead, Suppression
+from leads.services import record_activity, suppress
+from leads.suppression import lock_address
+from outbound.clock import real_now
+from sending import guards, limits
+from sending.models import Lane, Mailbox, Message
+from sending.providers.base import SendResult
+from sending.states import move
+
+State = Message.State
+BACKOFF = timedelta(minutes=5)
+GIVE_UP_AFTER = timedelta(hours=72)
+
+
+def claim(mailbox: Mailbox, *, now: datetime, limit: int) -> list[Message]:
+    """T1: take due messages of one mailbox, oldest first, from open lanes only. Others skip what we hold."""
+    token = uuid.uuid4()
+    lease = real_now() + timedelta(seconds=settings.CLAIM_LEASE_SECONDS)
+    with transaction.atomic():
+        due = Message.objects.filter(Q(lane=None) | Q(lane__state=Lane.State.OPEN), mailbox=mailbox, state=State.QUEUED)
+        ids = list(
+            due.filter(send_at__lte=now)
+            .select_for_update(skip_locked=True, of=("self",))
+            .order_by("send_at", "id")
+            .values_list("id", flat=True)[:limit]
+        )
+        Message.objects.filter(id__in=ids).update(
+            state=State.CLAIMED, token=token, lease_until=lease, attempt=F("attempt") + 1
+        )
+    rows = Message.objects.filter(id__in=ids).select_related("body", "lane", "thread", "workspace", "mailbox__workspace")
+    return list(rows.order_by("send_at", "id"))
+
+
+def renew(message: Message) -> bool:
+    """Before each message of a batch: is it still ours, and for long enough?"""
+    lease = real_now() + timedelta(seconds=settings.CLAIM_LEASE_SECONDS)
+    held = Message.objects.filter(
+        pk=message.pk, token=message.token, state=State.CLAIMED, lease_until__gt=real_now()
+    )
+    return bool(held.update(lease_until=lease))
+
+
+def commit(message: Message, *, now: datetime) -> bool:
+    """T3: the one transaction before the dot. True when the message is committed; else it was put where it belongs.
+
+    Locks lane, address, lead, mailbox, counters, in this order: every pause, reply, opt-out, edit and delete takes the
+    same locks, so it either sees this commit or this commit sees it.
+    """
+    try:
+        with transaction.atomic():
+            departure = _lock(message, now)
+            if departure is None:
+                return False
+            guards.check(departure)
+            reserved = guards.reserve(departure)
+            _occupy(departure)
+            return move(message, State.COMMITTED, token=message.token, committed_at=real_now(), reserved=reserved)
+    except guards.Held as held:
+        put_off(message, held, now=now)
+        return False
+
+
+def _lock(message: Message, now: datetime) -> guards.Departure | None:
+    lane = message.lane_id and Lane.objects.select_for_update(no_key=True).get(pk=message.lane_id)
+    lock_address(message.mailbox.workspace, message.to_email)
+    lead = Lead.objects.select_for_update(no_key=True).filter(pk=message.lead_id).first() if message.lead_id else None
+    mailbox = (
+        Mailbox.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("workspace")
+        .get(pk=message.mailbox_id)
+    )
+    ours = Message.objects.filter(
+        pk=message.pk, token=message.token, state=State.CLAIMED, lease_until__gt=real_now()
+    )
+    return guards.Departure(message, lane or None, lead, mailbox, now) if ours.exists() else None
+
+
+def _occupy(departure: guards.Departure) -> None:
+    """The gap starts with the commit: a crash after it costs a slot, the other order could break the promise."""
+    if departure.message.kind == Message.Kind.CAMPAIGN:
+        gap = limits.gap_of(departure.mailbox, departure.lane)
+        free_at = departure.now + limits.jittered(gap, str(departure.message.pk))
+        Mailbox.objects.filter(pk=departure.mailbox.pk).update(next_free_at=free_at)
+
+
+def put_off(message: Message, held: guards.Held, *, now: datetime) -> None:
+    """A guard's word on the record. Waiting costs no attempt."""
+    fields = {"state_reason": held.reason, "lease_until": None}
+    if held.state == State.QUEUED:
+        fields |= {"send_at": held.until or message.send_at, "attempt": max(0, message.attempt - 1)}
+    else:
+        fields["settled_at"] = now
+    move(message, held.state, token=message.token, **fields)
+
+
+def release(message: Message) -> None:
+    """Give a claimed message back untouched."""
+    move(message, State.QUEUED, token=message.token, attempt=max(0, message.attempt - 1), lease_until=None)
+
+
+def settle(message: Message, result: SendResult, *, now: datetime) -> None:
+    """T5: what the server said, fenced by our token. `sent` and `refused` are final; `unknown` waits for a person."""
+    SETTLERS[result.outcome](message, result, now)
+
+
+@transaction.atomic
+def _sent(message: Message, result: SendResult, now: datetime) -> None:
+    moved = move(
+        message, State.SENT, token=message.token, settled_at=now, state_reason=result.detail[:400],
+        provider_message_id=result.provider_id[:255],
+    )  # fmt: skip
+    if moved:
+        book_sent(message, now=now)
+
+
+def book_sent(message: Message, *, now: datetime) -> None:
+    """The counters and the log line of a mail that left."""
+    Mailbox.objects.filter(pk=message.mailbox_id).update(
+        total_sent_count=F("total_sent_count") + 1, last_sent_at=now
+    )
+    if message.lead_id:
+        record_activity(lead_id=message.lead_id, now=now, sent=1)
+    _log(message, "email.sent", f"Sent to {message.to_email}: {message.subject}", now)
+
+
+@transaction.atomic
+def _try_later(message: Message, result: SendResult, now: datetime) -> None:
+    """4xx, or no connection. From `committed` it was answered, so the caps' slots come back."""
+    if now - message.created_at > GIVE_UP_AFTER:
+        _refused(message, SendResult("refused", code="expired", detail=f"Gave up after 72 hours. {result.detail}"), now)
+        return
+    reserved = message.reserved.values() if message.state == State.COMMITTED else ()
+    wait = timedelta(seconds=result.retry_after) if result.retry_after else BACKOFF * 2 ** min(message.attempt - 1, 10)
+    if move(
+        message, State.QUEUED, token=message.token, send_at=now + limits.jittered(wait, f"{message.pk}{message.attempt}"),
+        state_reason=f"{result.code} {result.detail}".strip()[:400], reserved={},
+    ):  # fmt: skip
+        limits.give_back(reserved)
+        if result.blame == "connection":
+            _rest(message.mailbox, result)
+
+
+def _rest(mailbox: Mailbox, result: SendResult) -> None:
+    """The mailbox's own trouble: tell the operator, and leave the server alone for a while."""
+    failed = result.code == "auth_failed"
+    wait = timedelta(minutes=15 if failed else 1)
+    Mailbox.objects.filter(pk=mailbox.pk).update(
+        connection_status=Mailbox.Connection.AUTH_FAILED if failed else mailbox.connection_status,
+        connection_detail=result.detail[:300],
+        retry_connection_at=real_now() + wait,
+    )
+
+
+@transaction.atomic
+def _refused(message: Message, result: SendResult, now: datetime) -> None:
+    reserved = message.reserved.values()
+    if not move(
+        message, State.REFUSED, token=message.token, settled_at=now,
+        state_reason=f"{result.code} {result.detail}".strip()[:400], reserved={},
+    ):  # fmt: skip
+        return
+    limits.give_back(reserved)
+    _log(message, "email.refused", f"Refused for {message.to_email}: {result.detail}", now)
+    if result.blame == "recipient" and result.code.startswith(("5.1", "550", "551", "553")):
+        Mailbox.objects.filter(pk=message.mailbox_id).update(hard_bounce_count=F("hard_bounce_count") + 1)
+        suppress(
+            workspace=message.workspace, value=message.to_email, kind=Suppression.Kind.BOUNCED, now=now,
+            reason=result.detail,
+        )  # fmt: skip
+
+
+@transaction.atomic
+def _unknown(message: Message, result: SendResult, now: datetime) -> None:
+    reason = result.detail or "The connection was lost after the message was handed over."
+    if move(message, State.UNKNOWN, token=message.token, state_reason=reason[:400]):
+        _log(message, "email.unknown", f"Nobody knows whether {message.to_email} got it: {reason}", now)
+
+
+SETTLERS = {"sent": _sent, "try_later": _try_later, "refused": _refused, "unknown": _unknown}
+
+
+def _log(message: Message, kind: str, summary: str, now: datetime) -> None:
+    record_event(
+        workspace=message.workspace, kind=kind, summary=summary, now=now, message_id=message.id,
+        lead_id=message.lead_id, campaign_id=message.lane and message.lane.reference.get("campaign_id"),
+    )  # fmt: skip
+
+
+def reap() -> dict[str, int]:
+    """Any worker, every few seconds: claims whose holder died go back, commits without an answer become `unknown`.
+
+    A claim can go back safely: no dot follows without a commit. A commit cannot: its dot may have been sent.
+    """
+    now = real_now()
+    freed = Message.objects.filter(state=State.CLAIMED, lease_until__lt=now).update(
+        state=State.QUEUED, token=None, lease_until=None
+    )
+    parked = 0
+    grace = now - timedelta(seconds=settings.UNKNOWN_AFTER_SECONDS)
+    lost = Message.objects.filter(state=State.COMMITTED, committed_at__lt=grace).select_related("workspace", "lane")
+    for message in lost.order_by("committed_at")[:200]:
+        result = SendResult("unknown", detail="The sender went away between handing the message over and the answer.")
+        _unknown(message, result, now + message.workspace.clock_offset)
+        parked += message.state == State.UNKNOWN
+    return {"freed": freed, "parked": parked}
+
+
+def withdraw(messages, *, reason: str, state: str = State.CANCELED, now: datetime) -> int:
+    """Take messages that nobody holds off the ledger; those in hand meet the guards."""
+    return messages.filter(state=State.QUEUED).update(state=state, state_reason=reason[:400], settled_at=now)
+

@@ -1,0 +1,73 @@
+"""A message of the ledger as bytes: made once, on the first attempt; every retry sends the same."""
+
+import hashlib
+import re
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+from outbound.clock import real_now
+from sending.mime import Letter, letter_bytes, message_id_for
+from sending.models import Mailbox, Message, MessageBody
+from sending.providers.base import Parcel
+from sending.tracking import unsubscribe_token
+
+_THREAD_IDS = 20  # of References: enough for any thread, short enough for any server
+_TAG = re.compile(r"<[^<>\s]+>")
+
+
+def public_url(workspace) -> str:
+    """Where our links point. Blank for a live workspace that has none: its launch is refused."""
+    return (workspace.public_url or settings.PUBLIC_URL or ("" if workspace.livemode else "http://localhost:8000")).rstrip("/")
+
+
+def unsubscribe_url(workspace, message_id) -> str:
+    return f"{public_url(workspace)}/u/{unsubscribe_token(message_id)}"
+
+
+def rfc_message_id(message_id, mailbox: Mailbox) -> str:
+    """The same on every attempt; says nothing about our ids."""
+    return message_id_for(settings.SECRET_KEY.encode(), message_id, mailbox.email.rpartition("@")[2])
+
+
+def parcel_for(message: Message) -> Parcel:
+    """The exact bytes, stored before the first attempt touches the network."""
+    body: MessageBody = message.body
+    if not body.raw:
+        raw = letter_bytes(_letter(message))
+        # Another worker may have made them since: the first ones count.
+        MessageBody.objects.filter(pk=body.pk, raw=None).update(raw=raw, sha256=hashlib.sha256(raw).hexdigest())
+        body.refresh_from_db(fields=["raw", "sha256"])
+    return Parcel(
+        message_id=str(message.id),
+        rfc_message_id=message.rfc_message_id,
+        mail_from=message.from_email,
+        rcpt_to=message.to_email,
+        raw=bytes(body.raw),
+    )
+
+
+def _letter(message: Message) -> Letter:
+    earlier = _earlier_ids(message)
+    campaign = message.kind == Message.Kind.CAMPAIGN
+    url = unsubscribe_url(message.workspace, message.id)
+    return Letter(
+        from_email=message.from_email,
+        from_name=message.mailbox.display_name,
+        to_email=message.to_email,
+        subject=message.subject,
+        html=message.body.html,
+        text=message.body.text,
+        message_id=message.rfc_message_id,
+        in_reply_to=earlier[-1] if earlier else "",
+        references=tuple(earlier),
+        list_unsubscribe_url=url if campaign and urlsplit(url).netloc else "",
+        list_unsubscribe_mailto=f"mailto:{message.from_email}?subject=unsubscribe" if campaign else "",
+        date=message.send_at or real_now(),
+    )
+
+
+def _earlier_ids(message: Message) -> list[str]:
+    earlier = message.thread.messages.filter(state__in=[Message.State.SENT, Message.State.RECEIVED])
+    ids = earlier.filter(created_at__lte=message.created_at).exclude(pk=message.pk).order_by("created_at", "id")
+    return [each for each in ids.values_list("rfc_message_id", flat=True) if _TAG.fullmatch(each)][-_THREAD_IDS:]

@@ -1,0 +1,27 @@
+"""The sandbox's recipients answer when their time has come, through the same handlers as real mail."""
+
+from apikeys.models import Workspace
+from apikeys.services import now_for
+from sending.inbox import receive
+from sending.models import SandboxDelivery
+from sending.reactions import react
+
+BATCH = 200
+
+
+def react_all() -> int:
+    """Let every due recipient of every test workspace answer. Returns how many did."""
+    waiting = SandboxDelivery.objects.filter(reacted=False, react_at__isnull=False).values("workspace_id")
+    return sum(_react(workspace) for workspace in Workspace.objects.filter(livemode=False, pk__in=waiting))
+
+
+def _react(workspace: Workspace) -> int:
+    now = now_for(workspace)
+    due = SandboxDelivery.objects.filter(workspace_id=workspace.pk, reacted=False, react_at__lte=now)
+    deliveries = list(due.select_related("mailbox__workspace").order_by("react_at", "id")[:BATCH])
+    for delivery in deliveries:
+        raw = react(delivery.reaction, bytes(delivery.raw), at=delivery.react_at, seed=delivery.rfc_message_id)
+        receive(mailbox=delivery.mailbox, raw=raw, now=delivery.react_at)
+        # After the mail is in: a death between the two lets it come again, and a Message-ID is taken in once.
+        SandboxDelivery.objects.filter(pk=delivery.pk).update(reacted=True)
+    return len(deliveries)

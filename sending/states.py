@@ -1,0 +1,31 @@
+"""The life of an outgoing message, as a table. An illegal move raises; final states are final."""
+
+from sending.models import Message
+
+S = Message.State
+
+MOVES: dict[str, frozenset[str]] = {
+    S.QUEUED: frozenset({S.CLAIMED, S.CANCELED, S.SKIPPED}),
+    S.CLAIMED: frozenset({S.COMMITTED, S.QUEUED, S.REFUSED, S.SKIPPED, S.CANCELED}),
+    S.COMMITTED: frozenset({S.SENT, S.REFUSED, S.QUEUED, S.UNKNOWN}),
+    S.UNKNOWN: frozenset({S.SENT, S.REFUSED, S.QUEUED, S.CANCELED}),
+}
+
+
+class IllegalMove(Exception):
+    """A bug: nothing may leave a final state, or skip one."""
+
+
+def move(message: Message, to: str, *, token, **fields) -> bool:
+    """Write the move if the row is still where `message` says and still ours; False when somebody else was faster.
+
+    Every write is fenced by state and token: without it a late worker or reaper sends a mail twice.
+    """
+    if to not in MOVES.get(message.state, frozenset()):
+        raise IllegalMove(f"{message.state} → {to}")
+    changed = Message.objects.filter(pk=message.pk, state=message.state, token=token).update(state=to, **fields)
+    if changed:
+        message.state = to
+        for name, value in fields.items():
+            setattr(message, name, value)
+    return bool(changed)
