@@ -86,7 +86,7 @@ class Supervisor:
     def _revive(self, child: Child) -> None:
         status = child.ended_with()
         now = time.monotonic()
-        if status is None:
+        if status is None or child.process is None:
             return
         if not child.start_again_at:
             _signal_group(child.process.pid, signal.SIGKILL)  # what a dead master leaves behind would work twice

@@ -50,8 +50,16 @@ def test_it_gives_back_what_a_stopping_worker_had_not_begun(probe, tmp_path):
     assert _waiting(probe) == 40 - len(done)
 
 
-def _enqueue(env, count):
-    code = f"from tests.ops.probe.tasks import note\nfor number in range({count}): note.delay(number)"
+def test_it_hands_a_task_that_outlives_its_lease_to_nobody_else(probe, tmp_path):
+    _enqueue(probe, 1, seconds=5)
+    log = tmp_path / "log"
+    with running(*WORKER, env=probe, log=log), running(*WORKER, "-n", "second@%h", env=probe, log=log):
+        wait_until(lambda: _waiting(probe) == 0, why="an empty broker", log=log)
+    assert _notes(tmp_path) == [0]
+
+
+def _enqueue(env, count, seconds=0.05):
+    code = f"from tests.ops.probe.tasks import note\nfor number in range({count}): note.delay(number, {seconds})"
     _python(env, "-c", "import django; django.setup()\n" + code)
 
 
