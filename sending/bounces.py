@@ -20,7 +20,9 @@ _AFTER_CODE = re.compile(r"(?<![\d.])[45]\d\d[ -]:?\s?#?([45]\.\d{1,3}\.\d{1,3})
 _REPLY_CODE = re.compile(r"(?<![\d.#])([45]\d\d)(?=[ :-])")
 _FIELD = re.compile(r"^([A-Za-z][A-Za-z-]{1,40}):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
 _NAMED = re.compile(
-    r"(?:following|these) (?:address|recipient)|(?:deliver\w{0,3}|undeliverable|recipient|reach|sent|send)(?: \w{1,10}){0,2} to\b", re.IGNORECASE
+    r"(?:following|these) (?:address|recipient)|(?:deliver\w{0,3}|undeliverable|recipient|reach|sent|"
+    r"send)(?: \w{1,10}){0,2} to\b",
+    re.IGNORECASE,
 )
 _NOT_COMPLAINTS = {"not-spam", "auth-failure", "auth-failure-report", "dmarc"}
 _NOBODY_STATUS = {"5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.4", "5.1.6", "5.1.10", "5.4.4"}
@@ -223,7 +225,7 @@ def _recipient_in(text: str, *, not_these: set[str]) -> str:
 
 
 def _fields(text: str) -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     for name, value in _FIELD.findall(clean_text(text)[:20_000]):
         found.setdefault(name.lower(), " ".join(value.split())[:4_000])
     return found

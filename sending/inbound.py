@@ -15,8 +15,9 @@ from typing import Literal
 import inscriptis
 
 from sending.bounces import Bounce, Report, read_complaint, read_daemon_text, read_notification
+from sending.opt_out import is_opt_out
 from sending.raw_mail import Part, PoisonMail, first_address, message_ids, parse_mail
-from sending.reply_text import is_opt_out, own_words
+from sending.reply_text import own_words
 from sending.return_dates import away_until
 from sending.ses_notices import read_notice
 
@@ -24,8 +25,10 @@ Kind = Literal["reply", "auto_reply", "bounce", "delayed", "complaint", "unsubsc
 
 _OWN_LINE = re.compile(r"^[ \t>]{0,4}(?:Original-)?Message-ID:\s{0,3}(<[^<>\s]{3,900}>)", re.IGNORECASE | re.MULTILINE)
 _AUTO_SUBJECT = re.compile(
-    r"\W{0,3}(?:auto(?:matic|mated|matische?|matisch)?[ :-]{0,3}(?:reply|response|re\b|antwort|antwoord|svar)|auto:|autoreply|out of (?:the )?office|ooo\b|away (?:from|until)|on (?:vacation|holiday|leave)|vacation|"
-    r"abwesenheit|abwesend|nicht im (?:büro|hause)|réponse automatique|absence|absent|respuesta autom[áa]tica|fuera de (?:la )?oficina|ausente|risposta automatica|fuori ufficio|afwezig|"
+    r"\W{0,3}(?:auto(?:matic|mated|matische?|matisch)?[ :-]{0,3}(?:reply|response|re\b|antwort|antwoord|svar)|"
+    r"auto:|autoreply|out of (?:the )?office|ooo\b|away (?:from|until)|on (?:vacation|holiday|leave)|vacation|"
+    r"abwesenheit|abwesend|nicht im (?:büro|hause)|réponse automatique|absence|absent|respuesta autom[áa]tica|"
+    r"fuera de (?:la )?oficina|ausente|risposta automatica|fuori ufficio|afwezig|"
     r"resposta automática|autosvar|frånvaro|автоответ|自動応答|自动回复)",
     re.IGNORECASE,
 )

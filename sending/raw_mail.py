@@ -40,7 +40,10 @@ class PoisonMail(Exception):
 class _Part(Message):
     """One MIME part that counts its own headers while it is being parsed."""
 
-    depth = 0
+    @property
+    def raw_payload(self) -> Any:
+        """The body as parsed. `get_payload()` replaces undeclared 8-bit characters, which we still can read."""
+        return self._payload  # type: ignore[attr-defined]
 
     def set_raw(self, name: str, value: Any) -> None:
         self.header_bytes = getattr(self, "header_bytes", 0) + len(name) + len(value)
@@ -52,7 +55,7 @@ class _Part(Message):
 
 
 def parse_mail(raw: bytes) -> "Part":
-    """The root part of a mail. Raises PoisonMail with a sentence when a limit is exceeded or nothing can be made of it."""
+    """The root part of a mail. Raises PoisonMail, with a sentence, beyond a limit or when nothing can be made of it."""
     _check_size(raw)
     made = 0
 
@@ -86,7 +89,7 @@ def _check_size(raw: bytes) -> None:
 class Part:
     """One MIME part, read without exceptions. `depth` is 1 for the mail itself."""
 
-    message: Message
+    message: _Part
     depth: int
 
     def header(self, name: str) -> str:
@@ -115,7 +118,7 @@ class Part:
         return value.lower().strip() if isinstance(value, str) else ""
 
     def children(self) -> "list[Part]":
-        payload = self.message.get_payload()
+        payload = self.message.raw_payload
         if not isinstance(payload, list):
             return []
         if self.depth >= MAX_DEPTH:
@@ -123,7 +126,7 @@ class Part:
         return [Part(child, depth=self.depth + 1) for child in payload]
 
     def walk(self, *, into_messages: bool = True) -> "Iterator[Part]":
-        """This part and all below, in order. Without `into_messages` an enclosed mail is one part. Raises PoisonMail."""
+        """This part and all below, in order; without `into_messages` an enclosed mail is one. Raises PoisonMail."""
         yield self
         if not into_messages and self.depth > 1 and self.content_type == "message/rfc822":
             return
@@ -132,7 +135,7 @@ class Part:
 
     def text(self) -> str:
         """The decoded text of a leaf, "" for a container; at most MAX_TEXT characters, LF line ends."""
-        payload = self.message.get_payload()
+        payload = self.message.raw_payload
         if not isinstance(payload, str):
             return ""
         data = _undo_encoding(payload.encode("utf-8", "surrogateescape"), self.header("content-transfer-encoding"))

@@ -10,29 +10,43 @@ MAX_LINES = 5_000
 MAX_LINE = 500
 
 _ORIGINAL = re.compile(
-    r"[\s>]*[-_*=]{2,40}\s*(?:\w{0,20}\s?)?(?:original|ursprüngliche|forwarded|weitergeleitete|d'origine|transféré|reenviado|messaggio|oorspronkelijk|mensagem|исходное)"
-    r"[\w' ]{0,40}\s*[-_*=]{2,40}\s*|[-_*=]{2,40}\s*(?:message|mensaje|messaggio) (?:d'origine|original|originale|transféré|reenviado)\s*[-_*=]{2,40}\s*",
+    r"[\s>]*[-_*=]{2,40}\s*(?:\w{0,20}\s?)?(?:original|ursprüngliche|forwarded|weitergeleitete|d'origine|"
+    r"transféré|reenviado|messaggio|oorspronkelijk|mensagem|исходное)"
+    r"[\w' ]{0,40}\s*[-_*=]{2,40}\s*|[-_*=]{2,40}\s*(?:message|mensaje|messaggio) (?:d'origine|original|originale|"
+    r"transféré|reenviado)\s*[-_*=]{2,40}\s*",
     re.IGNORECASE,
 )
 _RULE = re.compile(r"\s*_{16,}\s*")
-_FROM = re.compile(r"\s*\*{0,2}(?:from|von|de|da|van|från|fra|od|от|mittente|expéditeur|差出人|发件人)\s?:\*{0,2}\s*\S", re.IGNORECASE)
+_FROM = re.compile(
+    r"\s*\*{0,2}(?:from|von|de|da|van|från|fra|od|от|mittente|expéditeur|差出人|发件人)\s?:\*{0,2}\s*\S", re.IGNORECASE
+)
 _OTHER = re.compile(
-    r"\s*\*{0,2}(?:sent|date|to|cc|subject|reply-to|gesendet|datum|an|betreff|envoyé(?: le| par)?|à|objet|date d'envoi|"
-    r"enviado(?: el)?|fecha|para|asunto|inviato|data|a|oggetto|verzonden|aan|onderwerp|skickat|till|ämne|wysłano|do|temat|"
+    r"\s*\*{0,2}(?:sent|date|to|cc|subject|reply-to|gesendet|datum|an|betreff|envoyé(?: le| par)?|à|objet|"
+    r"date d'envoi|"
+    r"enviado(?: el)?|fecha|para|asunto|inviato|data|a|oggetto|verzonden|aan|onderwerp|skickat|till|ämne|wysłano|"
+    r"do|temat|"
     r"отправлено|дата|кому|тема|发送时间|收件人|主题)\s?:\*{0,2}",
     re.IGNORECASE,
 )
 _ATTRIBUTION = re.compile(
-    r"\s*(?:on\b.{4,300}\bwrote\s?:|am\b.{4,300}\bschrieb\b.{0,200}:|.{4,200}\bschrieb am\b.{4,200}:|le\b.{4,300}\ba écrit\s?:|"
-    r"el\b.{4,300}\bescribi[óo]\s?:|il\b.{4,300}\bha scritto\s?:|em\b.{4,300}\bescreveu\s?:|op\b.{4,300}\b(?:schreef|het volgende geschreven)\b.{0,200}:|"
-    r"(?:den|d)\b.{4,300}\bskrev\b.{0,200}:|.{4,300}<[^<>\s]{3,250}@[^<>\s]{3,250}>\s*(?:wrote|schrieb|a écrit|escribió|ha scritto|napisał\(?a?\)?|написал\(?а?\)?|пише)\s?:)\s*",
+    r"\s*(?:on\b.{4,300}\bwrote\s?:|am\b.{4,300}\bschrieb\b.{0,200}:|.{4,200}\bschrieb am\b.{4,200}:|"
+    r"le\b.{4,300}\ba écrit\s?:|"
+    r"el\b.{4,300}\bescribi[óo]\s?:|il\b.{4,300}\bha scritto\s?:|em\b.{4,300}\bescreveu\s?:|"
+    r"op\b.{4,300}\b(?:schreef|het volgende geschreven)\b.{0,200}:|"
+    r"(?:den|d)\b.{4,300}\bskrev\b.{0,200}:)\s*",
+    re.IGNORECASE,
+)
+_ADDRESS_WROTE = re.compile(
+    r"\s*(?:.{4,300}<[^<>\s]{3,250}@[^<>\s]{3,250}>\s*(?:wrote|schrieb|a écrit|escribió|ha scritto|"
+    r"napisał\(?a?\)?|написал\(?а?\)?|пише)\s?:)\s*",
     re.IGNORECASE,
 )
 _DATED = re.compile(r"\s*\d{4}-\d\d-\d\d \d\d?:\d\d\b.{0,40}(?:GMT|UTC|[+-]\d\d:?\d\d)\b.{0,200}")
 _CLOCK_OR_YEAR = re.compile(r"\d{1,2}[:.h]\d\d|\b(?:19|20)\d\d\b")
 _DEVICE = re.compile(
-    r"\W{0,4}(?:sent (?:from|via|with|by)|from my \w|envoyé (?:depuis|de) mon|von meinem .{0,40}gesendet|diese nachricht wurde von|gesendet (?:von|mit)|"
-    r"enviado desde mi|inviato da|verzonden (?:met|vanaf)|get outlook for|отправлено с).{0,120}",
+    r"\W{0,4}(?:sent (?:from|via|with|by)|from my \w|envoyé (?:depuis|de) mon|von meinem .{0,40}gesendet|"
+    r"diese nachricht wurde von|gesendet (?:von|mit)|"
+    r"enviado desde mi|inviato da|verzonden (?:met|vanaf)|get outlook for|отправлено с|從我的|从我的).{0,120}",
     re.IGNORECASE,
 )
 _LINE_OF_MARKS = re.compile(r"\s*[-_*#~=+ᐧ]{2,60}\s*|\s*ᐧ\s*")
@@ -94,17 +108,39 @@ def _attribution_length(lines: list[str], index: int) -> int:
     """How many lines `On … wrote:` takes here, 0 for none; in other languages when quoted lines follow a dated one."""
     if not lines[index].strip() or _is_quoted(lines[index]):
         return 0
-    joined = lines[index]
-    for extra in range(3):
-        if extra:
-            if index + extra >= len(lines) or not lines[index + extra].strip():
-                return 0
-            joined += " " + lines[index + extra].lstrip("> ")
+    joins = _joins(lines, index)
+    for count, joined in enumerate(joins, start=1):
         if _ATTRIBUTION.fullmatch(joined):
-            return extra + 1
-        if joined.endswith(":") and _quote_follows(lines, index + extra + 1):
-            return extra + 1 if "@" in joined or _CLOCK_OR_YEAR.search(joined) else 0
+            return count
+    for count, joined in enumerate(joins, start=1):
+        if _names_writer(joined, lines, index + count):
+            # What also holds without its first line begins below: that line is the author's.
+            later = _joins(lines, index + 1) if count > 1 else []
+            return (
+                0
+                if any(_ATTRIBUTION.fullmatch(one) or _names_writer(one, lines, index + count) for one in later)
+                else count
+            )
     return 0
+
+
+def _joins(lines: list[str], index: int) -> list[str]:
+    """Line `index` alone, with the next, and with the next two, as far as no blank line comes between."""
+    joins: list[str] = []
+    for line in lines[index : index + 3]:
+        if not line.strip():
+            break
+        joins.append(f"{joins[-1]} {line.lstrip('> ')}" if joins else line)
+    return joins
+
+
+def _names_writer(joined: str, lines: list[str], below: int) -> bool:
+    """`… <a@b.c> wrote:`, or any dated or addressed line with a colon at its end and quoted lines below it."""
+    if _ADDRESS_WROTE.fullmatch(joined):
+        return True
+    return (
+        joined.endswith(":") and _quote_follows(lines, below) and ("@" in joined or bool(_CLOCK_OR_YEAR.search(joined)))
+    )
 
 
 def _quote_follows(lines: list[str], start: int) -> bool:
@@ -131,30 +167,3 @@ def _tidy(lines: list[str]) -> str:
     while lines and (not lines[-1].strip() or _DEVICE.fullmatch(lines[-1]) or _LINE_OF_MARKS.fullmatch(lines[-1])):
         lines = lines[:-1]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
-
-
-_OPT_OUT = re.compile(
-    r"\b(?:(?:please )?unsubscribe(?: me| us)?|(?:remove|delete) (?:me|us|my (?:e-?mail|address|name|contact|details|data))|take (?:me|us) off|(?:remove|delete) from (?:your |the |this )?(?:mailing )?list|"
-    r"stop (?:e-?mailing|contacting|writing|mailing|messaging|sending)|(?:do not|don'?t|dont|never) (?:e-?mail|contact|write|message)(?: to)? (?:me|us)|no more (?:e-?mails?|messages)|opt(?:ing)?[ -]?(?:me )?out|"
-    r"abmelden|austragen|(?:entfernen|streichen|löschen) sie (?:mich|uns|meine)|(?:mich|uns|meine \S{1,20}) (?:bitte )?(?:aus|von) (?:ihr|dem|der)\w{0,3} \S{1,30} (?:entfernen|streichen|löschen|nehmen)|keine (?:weiteren )?(?:e-?mails|mails|nachrichten|werbung)(?: mehr)?|"
-    r"(?:me |nous )?(?:désabonner|desabonner|désinscrire|desinscrire)|désabonnez|désinscri(?:vez|ption)|ne (?:plus|pas) (?:me|nous) (?:contacter|écrire|solliciter|envoyer)|(?:retirez|supprimez|enlevez|retirer|supprimer)[ -](?:moi|mon|mes|nous)|"
-    r"(?:dar|darme|darnos|dame|denme|deme|déme|quiero la) (?:de )?baja|no (?:me|nos) (?:contacte|contacten|escriba|escriban|envíe|envíen|envie|envien|mande|manden)|(?:elimine|eliminen|borre|borren|quite|quiten|elimíneme|bórreme|bórrenme)(?: me|nos)? (?:mi|de su|de la|de esta))",
-    re.IGNORECASE,
-)
-_ONE_WORD = {"stop", "unsubscribe", "remove", "optout", "opt out", "opt-out", "abmelden", "abbestellen", "désabonner", "désinscription", "baja"}
-_UNSURE = re.compile(r"\?|https?:|\b(?:but|instead|until|unless|except|however|aber|sondern|mais|sauf|pero|salvo|(?:do not|don'?t|never) (?:unsubscribe|remove|stop|delete)|nicht abmelden)\b", re.IGNORECASE)
-_COURTESY = re.compile(r"\s*(?:hi|hello|hey|dear|hallo|guten tag|sehr geehrte\w?|bonjour|hola|buenos días|thanks|thank you|regards|best|kind regards|danke|viele grüße|mit freundlichen grüßen|merci|cordialement|gracias|saludos|cheers)\b.{0,40}", re.IGNORECASE)
-
-
-def is_opt_out(own: str) -> bool:
-    """Whether a person's own words ask, plainly and in short, for no more mail (English, German, French, Spanish).
-
-    Long, questioning or conditional words are left for a human: `Can you remove me?` is a reply.
-    """
-    if len(own) > 1_000:
-        return False
-    lines = [line for line in own.split("\n") if line.strip() and not _COURTESY.fullmatch(line)]
-    said = " ".join(" ".join(lines[:4]).split())
-    if said.lower().strip(" .!") in _ONE_WORD:
-        return True
-    return len(said.split()) <= 18 and bool(_OPT_OUT.search(said)) and not _UNSURE.search(said)

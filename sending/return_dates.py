@@ -23,8 +23,16 @@ _MONTHS = {
     12: "december dec dezember dez décembre decembre déc diciembre dic",
 }
 _MONTH_OF = {name: number for number, names in _MONTHS.items() for name in names.split()}
-_DAYS = ["monday montag lundi lunes", "tuesday dienstag mardi martes", "wednesday mittwoch mercredi miércoles miercoles"]
-_DAYS += ["thursday donnerstag jeudi jueves", "friday freitag vendredi viernes", "saturday samstag sonnabend samedi sábado"]
+_DAYS = [
+    "monday montag lundi lunes",
+    "tuesday dienstag mardi martes",
+    "wednesday mittwoch mercredi miércoles miercoles",
+]
+_DAYS += [
+    "thursday donnerstag jeudi jueves",
+    "friday freitag vendredi viernes",
+    "saturday samstag sonnabend samedi sábado",
+]
 _DAYS += ["sunday sonntag dimanche domingo"]
 _DAY_OF = {name: number for number, names in enumerate(_DAYS) for name in names.split()}
 
@@ -33,10 +41,16 @@ _WEEKDAY = "(" + "|".join(sorted(_DAY_OF, key=len, reverse=True)) + r")\b"
 _YEAR = r"(?:,?\s{0,2}(?:de |del )?(\d{4}))?"
 _ISO = re.compile(r"\b(\d{4})-(\d\d)-(\d\d)\b")
 _DOTTED = re.compile(r"\b(\d{1,2})\.\s?(\d{1,2})\.(?:\s?(\d{4}|\d\d)\b)?")
-_SLASHED = re.compile(r"\b(\d{1,2})[/-](\d{1,2})(?:[/-](\d{4}|\d\d))?\b")
+_SLASHED = re.compile(r"(?<![\d/-])(\d{1,2})(?:/(\d{1,2})(?:/(\d{4}|\d\d))?|-(\d{1,2})-(\d{4}))(?![\d/-])")
 _DAY_MONTH = re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th|er|º|\.)?\s{{0,2}}(?:of |de )?{_MONTH}{_YEAR}", re.IGNORECASE)
-_MONTH_DAY = re.compile(rf"\b{_MONTH}\s{{0,2}}(\d{{1,2}})(?:st|nd|rd|th)?\b(?:\s?[-–]\s?(\d{{1,2}})\b)?{_YEAR}", re.IGNORECASE)
-_ON_DAY = re.compile(rf"(?:\W{{0,2}}(?:on|am|le|el|until|next|this|coming|bis|ab|wieder|ce|este|nächsten|kommenden)){{0,3}}\W{{0,2}}{_WEEKDAY}", re.IGNORECASE)
+_MONTH_DAY = re.compile(
+    rf"\b{_MONTH}\s{{0,2}}(\d{{1,2}})(?:st|nd|rd|th)?\b(?:\s?[-–]\s?(\d{{1,2}})\b)?{_YEAR}", re.IGNORECASE
+)
+_ON_DAY = re.compile(
+    rf"(?:\W{{0,2}}(?:on|am|le|el|until|next|this|coming|bis|ab|wieder|ce|este|nächsten|"
+    rf"kommenden)){{0,3}}\W{{0,2}}{_WEEKDAY}",
+    re.IGNORECASE,
+)
 
 # What stands before the date of coming back, or before the last day away.
 _CUE = re.compile(
@@ -92,9 +106,9 @@ def _month_days(match: re.Match[str], today: date) -> list[date]:
 
 
 def _either_order(match: re.Match[str], today: date) -> list[date]:
-    first, second = int(match[1]), int(match[2])
+    first, second, year = int(match[1]), int(match[2] or match[4]), match[3] or match[5]
     for month, day in ((second, first), (first, second)):
-        days = [found for found in _this_or_next(match[3], month, day, today) if found >= today]
+        days = [found for found in _this_or_next(year, month, day, today) if found >= today]
         if days:
             return days
     return []

@@ -30,7 +30,11 @@ def _bounce(told: dict[str, Any]) -> Bounce:
     words = str(recipient.get("diagnosticCode", ""))[:500]
     status = status_of(words) or str(recipient.get("status", ""))[:12]
     hardness: Hardness = classify(status, words)
-    if hardness == "soft" and told.get("bounceType") == "Permanent" and told.get("bounceSubType") in ("General", "NoEmail"):
+    if (
+        hardness == "soft"
+        and told.get("bounceType") == "Permanent"
+        and told.get("bounceSubType") in ("General", "NoEmail")
+    ):
         hardness = "hard"
     return Bounce(hardness, status, first_address(str(recipient.get("emailAddress", ""))), words)
 
