@@ -92,7 +92,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Celery: a doorbell, never the truth ------------------------------------------------------------------------------
 REDIS_URL = env_text("REDIS_URL")
-CELERY_BROKER_URL = REDIS_URL or "embedded://"  # outbound/embedded/broker.py
+CELERY_BROKER_URL = REDIS_URL or "embedded://localhost"  # outbound/embedded/broker.py
 CELERY_TIMEZONE = "UTC"
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
@@ -164,6 +164,11 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": [],
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "LeadStatus": "leads.models.Lead.Status",
+        "RunStatus": ["running", "paused", "completed", "failed", "stopped"],
+        "LeadResultStatus": ["created", "updated", "duplicate", "rejected"],
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

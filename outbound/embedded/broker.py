@@ -15,7 +15,7 @@ from kombu.transport import TRANSPORT_ALIASES, virtual
 
 from outbound.clock import real_now
 
-URL = "embedded://"
+URL = "embedded://localhost"
 CANDIDATES = 5  # rows looked at in one poll, so that workers that lose a race to one row try the next
 
 
