@@ -69,15 +69,14 @@ def read_mail(raw: bytes, *, received_at: datetime, unsubscribe_addresses: Colle
     """
     try:
         root = parse_mail(raw)
-        parts = list(root.walk())
-        own_parts = list(root.walk(into_messages=False))
-        mail = _envelope(root, parts, raw)
-        return _with_kind(mail, root, own_parts, received_at=received_at, unsubscribe_addresses=unsubscribe_addresses)
+        parts = list(root.walk(into_messages=False))
+        mail = _envelope(root, raw)
+        return _with_kind(mail, root, parts, received_at=received_at, unsubscribe_addresses=unsubscribe_addresses)
     except PoisonMail as poison:
         return Inbound(kind="ignored", message_id=_made_up_id(raw), problem=str(poison))
 
 
-def _envelope(root: Part, parts: list[Part], raw: bytes) -> Inbound:
+def _envelope(root: Part, raw: bytes) -> Inbound:
     in_reply_to = message_ids(root.header("in-reply-to"))
     own_id = message_ids(root.header("message-id"))
     text, html = _bodies(root)
@@ -102,7 +101,7 @@ def _with_kind(
     if report is None and not _is_vacation(root):
         report = read_daemon_text(root, parts)
     if report is not None:
-        return _reported(mail, report, parts)
+        return _reported(mail, report, root)
     if _asks_by_address(mail, root, unsubscribe_addresses):
         return replace(mail, kind="unsubscribe")
     if _is_automatic(root):
@@ -113,19 +112,16 @@ def _with_kind(
     return replace(mail, kind="unsubscribe") if is_opt_out(mail.reply_text) else mail
 
 
-def _reported(mail: Inbound, report: Report, parts: list[Part]) -> Inbound:
+def _reported(mail: Inbound, report: Report, root: Part) -> Inbound:
     """A report names our mail in the copy it returns; that id goes first."""
-    references = _dedupe(_returned_ids(parts, not_this=mail.message_id) + mail.references)
+    references = _dedupe(_returned_ids(list(root.walk()), not_this=mail.message_id) + mail.references)
     problem = "A report that needs no action." if report.kind == "ignored" else ""
     return replace(mail, kind=report.kind, bounce=report.bounce, references=references, problem=problem)
 
 
 def _returned_ids(parts: list[Part], *, not_this: str) -> tuple[str, ...]:
-    found: list[str] = []
-    for part in parts[1:]:
-        if part.content_type == "message/rfc822":
-            for copy in part.children()[:1]:
-                found += message_ids(copy.header("message-id"))
+    found = [one for part in parts[1:] for one in message_ids(part.header("message-id"))]
+    # A copy cut off or badly wrapped has its headers in a text.
     for part in parts:
         if part.content_type != "text/html":
             found += _OWN_LINE.findall(part.text())

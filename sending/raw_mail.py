@@ -102,7 +102,7 @@ class Part:
 
     @property
     def content_type(self) -> str:
-        return self.message.get_content_type()
+        return self.message.get_content_type().split(maxsplit=1)[0]
 
     @property
     def is_broken_container(self) -> bool:
