@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.utils import timezone
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 
@@ -65,3 +66,13 @@ def _remember_use(key: ApiKey, now) -> None:
     if key.last_used_at is None or now - key.last_used_at > LAST_USED_EVERY:
         # An update of one column: a revoke at the same moment is never overwritten.
         ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
+
+
+class BearerScheme(OpenApiAuthenticationExtension):
+    """How OpenAPI calls it."""
+
+    target_class = BearerAuthentication
+    name = "apiKey"
+
+    def get_security_definition(self, auto_schema):
+        return {"type": "http", "scheme": "bearer", "description": "An API key: aiob_live_… or aiob_test_…"}

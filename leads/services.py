@@ -5,16 +5,18 @@ from django.db.models import F
 
 from apikeys.models import Workspace
 from leads.checks import email_domain, is_disposable, is_role
+from leads.exporting import export_leads
 from leads.importing import MAX_ROWS, groups_by_name, import_leads
 from leads.models import Group, GroupMember, Lead, Suppression
 from leads.rows import LeadRow
 from leads.suppression import is_suppressed, suppress, suppressed_among
+from leads.variables import create_variable
 from outbound.api.errors import Conflict, Invalid
 from outbound.bulk import insert_rows
 
 __all__ = [
-    "MAX_ROWS", "add_leads_to_group", "add_lead", "create_group", "delete_group", "delete_lead", "import_leads",
-    "is_suppressed", "record_activity", "remove_leads_from_group", "suppress", "suppressed_among", "update_group",
+    "MAX_ROWS", "add_leads_to_group", "add_lead", "create_group", "create_variable", "delete_group", "delete_lead",
+    "export_leads", "import_leads", "is_suppressed", "record_activity", "remove_leads_from_group", "suppress", "suppressed_among", "update_group",
     "update_lead",
 ]  # fmt: skip
 

@@ -27,7 +27,8 @@ from outbound.templating import compile_template, seeded, text_of
 logger = logging.getLogger(__name__)
 State = VariableValue.State
 
-BATCH = 200
+# Four rounds of the pool: with a minute's time-out each they end within the lease, so nobody pays for a value twice.
+BATCH = 4 * settings.WRITER_CONCURRENCY
 LEASE = timedelta(minutes=5)
 TRIES = 3
 WAIT_AFTER_FAILURE = timedelta(seconds=30)

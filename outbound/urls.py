@@ -1,4 +1,35 @@
-from django.http import HttpResponse
-from django.urls import path
+"""Every address on one page."""
 
-urlpatterns = [path("healthz", lambda request: HttpResponse("ok"))]
+from django.contrib import admin
+from django.http import HttpResponse
+from django.urls import include, path, re_path
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
+
+from mcp.views import McpView
+from outbound.api.errors import error_page
+from sending.public_views import unsubscribe_page
+
+
+def alive(request):
+    return HttpResponse("ok", content_type="text/plain")
+
+
+def no_such_api(request, *args):
+    return error_page(404, "not_found", "There is no such address in the API. See /api/docs.")
+
+
+api = [
+    path("", include("leads.urls")),
+    path("", include("sending.urls")),
+    path("", include("campaigns.urls")),
+    path("openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
+]
+urlpatterns = [
+    path("healthz", alive),
+    path("api/v1/", include(api)),
+    re_path(r"^api/mcp/?$", McpView.as_view()),
+    path("api/docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
+    re_path(r"^(api|\.well-known|register)(/|$)", no_such_api),
+    path("u/<str:token>", unsubscribe_page, name="unsubscribe"),
+    path("admin/", admin.site.urls),
+]

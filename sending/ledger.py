@@ -23,6 +23,8 @@ from sending.states import move
 State = Message.State
 BACKOFF = timedelta(minutes=5)
 GIVE_UP_AFTER = timedelta(hours=72)
+# Connection troubles that a minute will not cure: one try in a quarter of an hour.
+NEEDS_A_PERSON = frozenset({"auth_failed", "certificate_invalid", "tls_failed", "tls_required", "address_refused"})
 
 
 def claim(mailbox: Mailbox, *, now: datetime, limit: int) -> list[Message]:
@@ -156,7 +158,7 @@ def _try_later(message: Message, result: SendResult, now: datetime) -> None:
 def _rest(mailbox: Mailbox, result: SendResult) -> None:
     """The mailbox's own trouble: tell the operator, and leave the server alone for a while."""
     failed = result.code == "auth_failed"
-    wait = timedelta(minutes=15 if failed else 1)
+    wait = timedelta(minutes=15 if result.code in NEEDS_A_PERSON else 1)
     Mailbox.objects.filter(pk=mailbox.pk).update(
         connection_status=Mailbox.Connection.AUTH_FAILED if failed else mailbox.connection_status,
         connection_detail=result.detail[:300],

@@ -3,6 +3,8 @@
 import pytest
 from django.conf import settings
 
+pytest_plugins = ["tests.base"]
+
 
 def pytest_report_header():
     places = "PostgreSQL and Redis" if settings.REDIS_URL else "SQLite and the embedded broker"

@@ -42,3 +42,5 @@ if REDIS_URL:
     CELERY_BROKER_TRANSPORT_OPTIONS["global_keyprefix"] = f"{RUN}:"
 # Hashing a password properly takes longer than most tests.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# A test's transaction is one connection: other threads would not see its rows.
+DISPATCH_THREADS = 1

@@ -55,6 +55,21 @@ def page_of(queryset, *, page: int = 1, limit: int = 50, after: str = "", show) 
     return Page(show(rows), meta)
 
 
+class OptionalPageInput(PageInput):
+    """For lists that the contracts show without pages: all of it, 1,000 at most, unless a page is asked for."""
+
+    page = serializers.IntegerField(min_value=1, max_value=10_000_000, required=False, help_text="Page number, from 1.")
+    limit = serializers.IntegerField(min_value=1, max_value=100, required=False, help_text="Rows per page, 1 to 100.")
+
+
+def list_of(queryset, query: dict, *, show) -> Page:
+    """All rows, newest first, or the page that `query` asks for."""
+    paging = {name: query[name] for name in ("page", "limit", "after") if name in query}
+    if not paging:
+        paging = {"limit": LIST_LIMIT}
+    return page_of(queryset, **paging, show=show)
+
+
 def _cursor(row) -> str:
     return base64.urlsafe_b64encode(json.dumps([row.created_at.isoformat(), str(row.id)]).encode()).decode()
 

@@ -2,6 +2,8 @@
 
 import uuid
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 
@@ -37,6 +39,7 @@ def moment(value) -> str | None:
     return value.strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
 
 
+@extend_schema_field(OpenApiTypes.STR)
 class OwnedField(serializers.Field):
     """An id (or, where people speak names, a name) of a row of the caller's workspace, as that row.
 
@@ -68,6 +71,45 @@ class OwnedField(serializers.Field):
 
     def _by_name(self, text):
         return self._rows().filter(name__iexact=text.strip()).first()
+
+
+@extend_schema_field({"type": "array", "items": {"type": "string"}})
+class OwnedListField(serializers.ListField):
+    """Ids of rows of the caller's workspace, as those rows: one query for all; the unknown ones are listed."""
+
+    child = serializers.CharField(max_length=64)
+
+    def __init__(self, queryset, **kwargs):
+        self.queryset = queryset
+        kwargs.setdefault("allow_empty", False)
+        kwargs.setdefault("max_length", 5000)
+        super().__init__(**kwargs)
+
+    def to_internal_value(self, data):
+        texts = super().to_internal_value(data)
+        ids = {text: as_uuid(text) for text in texts}
+        wanted = {row_id for row_id in ids.values() if row_id}
+        rows = {
+            row.pk: row for row in self.queryset.all().for_workspace(self.context["workspace"]).filter(pk__in=wanted)
+        }
+        unknown = [text for text, row_id in ids.items() if row_id not in rows]
+        if unknown:
+            shown = ", ".join(unknown[:20])
+            raise serializers.ValidationError([f"Unknown: {shown}" + (" …" if len(unknown) > 20 else "") + "."])
+        return list(rows.values())
+
+    def to_representation(self, value):
+        return [str(row.pk) for row in value]
+
+
+class Text(serializers.CharField):
+    """Text out: blank is shown as null (Superkabe §4, nulls and omitted fields)."""
+
+    def __init__(self, **kwargs):
+        super().__init__(read_only=True, allow_null=True, **kwargs)
+
+    def to_representation(self, value):
+        return str(value) or None
 
 
 def as_uuid(text: str):

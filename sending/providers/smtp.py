@@ -278,7 +278,7 @@ def options(wire: Wire, body: bytes) -> str:
 
 
 def in_clear(sentence: str) -> SendResult:
-    return SendResult("refused", code="tls_required", detail=sentence, blame="connection")
+    return SendResult("try_later", code="tls_required", detail=sentence, blame="connection")
 
 
 def trouble(error: Exception) -> SendResult:

@@ -1,0 +1,110 @@
+"""Reads of sequences and runs with everything their pages show, in a few statements however many there are."""
+
+from django.db.models import Count, IntegerField, Max, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+
+from apikeys.models import Event
+from apikeys.services import now_for
+from campaigns import reports
+from campaigns.composing import compose, names_of
+from campaigns.models import Campaign, Sequence, Step
+from campaigns.sequences import current_steps, warnings_for
+from campaigns.states import RUN_STATUS
+from leads.models import Lead
+from leads.queries import variable_values, variables_named
+from outbound.api.errors import Invalid
+from outbound.api.serializers import moment
+from sending.models import Message
+from sending.services import unsubscribe_url
+
+
+def with_counts(sequences: QuerySet) -> QuerySet:
+    newest = (
+        Step.objects.filter(version__sequence=OuterRef("pk"))
+        .order_by()
+        .values("version__number")
+        .annotate(n=Count("id"))
+        .order_by("-version__number")
+        .values("n")[:1]
+    )
+    runs = Campaign.objects.filter(sequence=OuterRef("pk")).order_by().values("sequence").annotate(n=Count("id"))
+    return sequences.annotate(
+        version=Max("versions__number"),
+        steps_count=Coalesce(Subquery(newest, output_field=IntegerField()), 0),
+        runs_count=Coalesce(Subquery(runs.values("n"), output_field=IntegerField()), 0),
+    )
+
+
+def sequence_detail(sequence: Sequence) -> Sequence:
+    return with_counts(Sequence.objects.filter(pk=sequence.pk)).select_related("workspace").get()
+
+
+def runs(workspace, status: str = "") -> QuerySet:
+    """Launched campaigns; `status` in the words of /runs."""
+    found = Campaign.objects.for_workspace(workspace).exclude(launched_at=None)
+    if status:
+        found = found.filter(status__in=[stored for stored, shown in RUN_STATUS.items() if shown == status])
+    return found.select_related("sequence").prefetch_related("mailboxes")
+
+
+def run_context(campaigns: list[Campaign]) -> dict:
+    """What RunOutput needs beside the rows."""
+    return {"breakdowns": reports.breakdowns(campaigns), "messages": reports.message_counts(campaigns)}
+
+
+def run_detail_context(run: Campaign) -> dict:
+    """What RunDetailOutput needs beside the row."""
+    next_at, why = reports.next_send(run, now=now_for(run.workspace))
+    launched = Event.objects.filter(campaign_id=run.pk, kind="campaign.launched").newest_first().first()
+    return {
+        **run_context([run]),
+        "next_send": (moment(next_at), why),
+        "held": reports.held_by_reason(run),
+        "launch": launched.data if launched else {},
+        "warnings": warnings_for(run.sequence) if run.sequence else [],
+        "logs": reports.log_of(run),
+    }
+
+
+def messages_of(run: Campaign, state: str = "") -> QuerySet:
+    found = Message.objects.filter(lane=run.lane_id).select_related("touch")
+    return found.filter(state=state) if state else found
+
+
+def preview(*, sequence: Sequence, lead: Lead | None, position: int = 1, label: str | None = None) -> dict:
+    """A step as a lead would get it: PreviewOutput's fields. Invalid (400) without such a step, variant or any lead."""
+    workspace = sequence.workspace
+    lead = lead or Lead.objects.for_workspace(workspace).exclude(status=Lead.Status.BLOCKED).newest_first().first()
+    if lead is None:
+        raise Invalid.field("lead_id", "There is no lead yet to preview for.")
+    steps = current_steps(sequence)
+    step = next((step for step in steps if step.position == position), None)
+    if step is None:
+        raise Invalid.field("step", f"This sequence has {len(steps)} step(s).")
+    if label is not None and label not in {variant.label for variant in step.variants.all()}:
+        raise Invalid.field("variant", "This step has no such variant.")
+    variables = variables_named(workspace, names_of([step]))
+    values = variable_values([lead.pk], variables).get(lead.pk, {})
+    composed = compose(
+        workspace=workspace, step=step, lead=lead, variables=variables, values=values, label=label,
+        unsubscribe_url=unsubscribe_url(workspace, lead.pk), first_subject=_first_subject(steps, lead, workspace, position),
+    )  # fmt: skip
+    return {
+        "lead_id": str(lead.pk),
+        "lead_email": lead.email,
+        "step": position,
+        "variant": composed.wording.label,
+        "subject": composed.mail.subject,
+        "html": composed.mail.html,
+        "text": composed.mail.text,
+        "missing": list(composed.mail.missing),
+        "holds": composed.holds,
+        "sandbox_text": any(row.writer == "sandbox" for row in values.values()),
+    }
+
+
+def _first_subject(steps: list[Step], lead: Lead, workspace, position: int) -> str:
+    if position == 1:
+        return ""
+    first = compose(workspace=workspace, step=steps[0], lead=lead, variables={}, values={}, unsubscribe_url="")
+    return first.mail.subject

@@ -1,0 +1,19 @@
+from django.urls import path
+
+from campaigns.views import ClockViewSet, RunViewSet, SequenceViewSet
+
+urlpatterns = [
+    path("sequences", SequenceViewSet.as_view({"get": "list", "post": "create"})),
+    path(
+        "sequences/<str:pk>",
+        SequenceViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
+    ),
+    path("sequences/<str:pk>/preview", SequenceViewSet.as_view({"post": "preview"})),
+    path("runs", RunViewSet.as_view({"get": "list", "post": "create"})),
+    path("runs/<str:pk>", RunViewSet.as_view({"get": "retrieve"})),
+    path("runs/<str:pk>/messages", RunViewSet.as_view({"get": "messages"})),
+    path("runs/<str:pk>/stop", RunViewSet.as_view({"post": "stop"})),
+    path("runs/<str:pk>/pause", RunViewSet.as_view({"post": "pause"})),
+    path("runs/<str:pk>/resume", RunViewSet.as_view({"post": "resume"})),
+    path("sandbox/clock", ClockViewSet.as_view({"get": "retrieve", "post": "turn"})),
+]

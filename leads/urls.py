@@ -1,0 +1,23 @@
+from django.urls import path
+
+from leads.views import GroupViewSet, ImportViewSet, LeadViewSet, VariableViewSet
+
+urlpatterns = [
+    path("leads", LeadViewSet.as_view({"get": "list", "post": "create"})),
+    path("leads/export", LeadViewSet.as_view({"get": "export"})),
+    path("leads/<str:pk>", LeadViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"})),
+    path("groups", GroupViewSet.as_view({"get": "list", "post": "create"})),
+    path(
+        "groups/<str:pk>",
+        GroupViewSet.as_view({"get": "retrieve", "post": "add", "patch": "partial_update", "delete": "destroy"}),
+    ),
+    path("groups/<str:pk>/remove", GroupViewSet.as_view({"post": "remove"})),
+    path("variables", VariableViewSet.as_view({"get": "list", "post": "create"})),
+    path(
+        "variables/<str:name>",
+        VariableViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
+    ),
+    path("variables/<str:name>/generate", VariableViewSet.as_view({"post": "generate"})),
+    path("imports", ImportViewSet.as_view({"get": "list", "post": "create"})),
+    path("imports/<str:pk>", ImportViewSet.as_view({"get": "retrieve"})),
+]

@@ -1,0 +1,74 @@
+"""Plain factory functions: make.lead(email=…). Defaults that work, everything else by name."""
+
+from datetime import UTC, datetime
+from itertools import count
+
+from apikeys import services as access
+from apikeys.models import Workspace
+from apikeys.scopes import ALL_SCOPES
+from campaigns import services as campaigns
+from leads import services as leads
+from leads import variables as variable_services
+from leads.models import Lead
+from sending import services as sending
+
+_number = count(1)
+NOW = datetime.now(UTC)  # what is made was there before the test's first tick
+ALL_HOURS = {
+    "start_time": "00:00", "end_time": "24:00", "days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
+    "send_gap_minutes": 0, "daily_limit": 10_000,
+}  # fmt: skip
+
+
+def workspace(name: str = "Acme", *, livemode: bool = False, **fields) -> Workspace:
+    if livemode:
+        fields.setdefault("postal_address", "Main Street 1, 12345 Town")
+        fields.setdefault("public_url", "https://outbound.example")
+    return access.create_workspace(name=name, livemode=livemode, **fields)
+
+
+def key(workspace: Workspace, *, scopes=ALL_SCOPES, name: str = "tests") -> str:
+    return access.create_key(workspace=workspace, name=name, scopes=scopes)[1]
+
+
+def lead(workspace: Workspace, email: str = "", **fields) -> Lead:
+    email = email or f"lead{next(_number)}@acme.example"
+    return leads.add_lead(workspace=workspace, row={"email": email, "first_name": "Jo", **fields}, now=NOW)[0]
+
+
+def group(workspace: Workspace, name: str = "Agencies", members=()):
+    found = leads.create_group(workspace=workspace, name=name, now=NOW)
+    if members:
+        leads.add_leads_to_group(group=found, leads=members)
+    return found
+
+
+def variable(workspace: Workspace, name: str = "opening_line", prompt: str = "Write a line for {{company_name}}.", **fields):
+    return variable_services.create_variable(
+        workspace=workspace, name=name, prompt_template=prompt, now=NOW, **fields
+    )
+
+
+def step(subject: str = "Hello {{first_name}}", body: str = "<p>Hi {{first_name}}, about {{company}}.</p>", **fields):
+    return {"subject": subject, "body_html": body, **fields}
+
+
+def sequence(workspace: Workspace, name: str = "", steps=None):
+    return campaigns.create_sequence(
+        workspace=workspace, name=name or f"Sequence {next(_number)}", steps=steps or [step()], now=NOW
+    )
+
+
+def mailbox(workspace: Workspace, email: str = "hi@you.example", **fields):
+    fields.setdefault("send_gap_seconds", 0)
+    fields.setdefault("daily_limit", 10_000)
+    return sending.connect_mailbox(workspace=workspace, email=email, now=NOW, **fields)
+
+
+def run(workspace: Workspace, *, steps=None, now=NOW, schedule=None, **fields):
+    """A launched run to every lead, at all hours without a gap."""
+    fields.setdefault("sender_email", "hi@you.example")
+    return campaigns.start_run(
+        workspace=workspace, sequence=fields.pop("sequence", None) or sequence(workspace, steps=steps),
+        schedule=ALL_HOURS if schedule is None else schedule, now=now, **fields,
+    )  # fmt: skip
