@@ -62,7 +62,8 @@ def compose(
         footer=Footer(postal_address=workspace.postal_address, unsubscribe_url=unsubscribe_url),
         first_subject=first_subject,
     )
-    return Composed(wording, mail, [*_waiting_for(wording.words, variables, values), *mail.problems])
+    # A body that is blank because its value is awaited has one reason, not two.
+    return Composed(wording, mail, _waiting_for(wording.words, variables, values) or list(mail.problems))
 
 
 def _wording(step: Step, lead: Lead, label: str | None) -> Wording:
