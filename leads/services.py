@@ -9,15 +9,15 @@ from leads.exporting import export_leads
 from leads.importing import MAX_ROWS, groups_by_name, import_leads
 from leads.models import Group, GroupMember, Lead, Suppression
 from leads.rows import LeadRow
-from leads.suppression import is_suppressed, suppress, suppressed_among
+from leads.suppression import is_suppressed, lock_address, suppress, suppressed_among
 from leads.variables import create_variable
 from outbound.api.errors import Conflict, Invalid
 from outbound.bulk import insert_rows
 
 __all__ = [
     "MAX_ROWS", "add_leads_to_group", "add_lead", "create_group", "create_variable", "delete_group", "delete_lead",
-    "export_leads", "import_leads", "is_suppressed", "record_activity", "remove_leads_from_group", "suppress", "suppressed_among", "update_group",
-    "update_lead",
+    "export_leads", "import_leads", "is_suppressed", "lock_address", "record_activity",
+    "remove_leads_from_group", "suppress", "suppressed_among", "update_group", "update_lead",
 ]  # fmt: skip
 
 

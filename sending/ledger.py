@@ -12,8 +12,7 @@ from django.db.models import F, Q
 
 from apikeys.events import record_event
 from leads.models import Lead, Suppression
-from leads.services import record_activity, suppress
-from leads.suppression import lock_address
+from leads.services import lock_address, record_activity, suppress
 from outbound.clock import real_now
 from sending import guards, limits
 from sending.models import Lane, Mailbox, Message
