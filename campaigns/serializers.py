@@ -18,9 +18,11 @@ _TEMPLATE = "{{first_name}}, {{company}}, own fields and variables are filled in
 class VariantInput(Input):
     label = serializers.CharField(max_length=20, required=False, help_text="A, B, … when absent.")
     subject = serializers.CharField(
-        max_length=500, allow_blank=True, default="", help_text="Blank: the step's subject. " + _TEMPLATE
+        max_length=500, allow_blank=True, default="", help_text="Blank: the step's subject."
     )
-    body_html = serializers.CharField(max_length=MAX_BODY, allow_blank=True, default="", help_text="HTML. " + _TEMPLATE)
+    body_html = serializers.CharField(
+        max_length=MAX_BODY, allow_blank=True, default="", help_text="HTML; a template as the step's is."
+    )
     body_text = serializers.CharField(
         max_length=MAX_BODY, allow_blank=True, default="", help_text="Text; made from the HTML when blank."
     )
@@ -268,7 +270,8 @@ class RunOutput(Output):
         breakdown, counts = self.context["breakdowns"][run.pk], self.context["messages"][run.pk]
         total = sum(breakdown.values())
         walking = sum(breakdown[status] for status in Enrollment.WALKING)
-        return {"total": total, **counts, "pct": 100 * (total - walking) // total if total else 0}
+        counted = total - breakdown[Enrollment.Status.PAUSED]  # paused ones wait for a person and do not block
+        return {"total": total, **counts, "pct": 100 * (counted - walking) // counted if counted else 100}
 
     def get_lead_status_breakdown(self, run) -> dict[str, int]:
         return self.context["breakdowns"][run.pk]

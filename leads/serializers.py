@@ -9,6 +9,15 @@ from outbound.api.pagination import PageInput
 from outbound.api.serializers import Input, Moment, Output, OwnedField, OwnedListField, Text
 
 _HELP = {
+    "first_name": "Given name.",
+    "last_name": "Family name.",
+    "company_name": "Where they work.",
+    "title": "Job title.",
+    "phone": "Phone number.",
+    "website": "Address of a web page.",
+    "linkedin_url": "LinkedIn profile.",
+    "city": "City.",
+    "country": "Country.",
     "timezone": "IANA timezone, such as Europe/Madrid.",
     "persona": "Who they are to you; `general` when absent.",
     "source": "Where the lead comes from; `api` when absent.",
@@ -27,7 +36,7 @@ class LeadInput(Input):
         text = {
             name: serializers.CharField(
                 max_length=longest, required=False, allow_null=True, allow_blank=True,
-                help_text=_HELP.get(name, f"At most {longest} characters."),
+                help_text=_HELP[name],
             )
             for name, longest in TEXT_FIELDS.items()
         }  # fmt: skip

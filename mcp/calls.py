@@ -45,21 +45,26 @@ def _run(tool: Tool, caller, arguments: dict) -> dict:
         return results.success(results.plain(confirm.dry_run(tool, caller, data)), response_format="detailed")
     body, replayed = _once(tool, caller, arguments, extras, data)
     meta = {"outbound/idempotencyReplayed": True} if replayed else None
-    return results.success(body, response_format=extras["response_format"], meta=meta)
+    return results.success(body, response_format=extras.get("response_format", "detailed"), meta=meta)
 
 
 def read(tool: Tool, caller, arguments: dict) -> tuple[dict, dict]:
     """(the door's own parameters, the use-case's data), or ValidationError with every bad field by its path."""
-    context = {"workspace": caller.workspace, "caller": caller}
-    extras = tool.extras(data={name: each for name, each in arguments.items() if name in tool.extras().fields})
-    known = tool.input(context=context).fields
-    data = tool.input(data={name: each for name, each in arguments.items() if name in known}, context=context)
-    errors = {name: [_unknown(name, tool)] for name in sorted(set(arguments) - set(known) - set(extras.fields))}
-    errors |= {} if data.is_valid() else data.errors
-    errors |= {} if extras.is_valid() else extras.errors
+    context = {"workspace": caller.workspace}
+    extras, path, data = (_share(part, arguments, context) for part in (tool.extras, tool.path, tool.input))
+    unknown = sorted(set(arguments) - set(extras.fields) - set(path.fields) - set(data.fields))
+    errors = {name: [_unknown(name, tool)] for name in unknown}
+    for part in (path, data, extras):
+        errors |= {} if part.is_valid() else part.errors
     if errors:
         raise ValidationError(errors)
-    return extras.validated_data, data.validated_data
+    return extras.validated_data, {**path.validated_data, **data.validated_data}
+
+
+def _share(kind, arguments: dict, context: dict):
+    """A serializer with those arguments that are its own."""
+    fields = kind(context=context).fields
+    return kind(data={name: each for name, each in arguments.items() if name in fields}, context=context)
 
 
 def _unknown(name: str, tool: Tool) -> str:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 
 from django.core import signing
 from django.core.serializers.json import DjangoJSONEncoder
+from django.db import transaction
 
 from outbound.api.errors import ApiError
 
@@ -44,7 +45,10 @@ class Preview:
 
 def dry_run(tool, caller, data: dict) -> dict:
     """The preview as a result, with its token."""
-    preview = tool.preview(caller, **data)
+    with transaction.atomic():
+        preview = tool.preview(caller, **data)
+        # Looking may have made something (a sandbox mailbox); a dry run leaves nothing behind.
+        transaction.set_rollback(True)
     shown = {"dry_run": True, "would": preview.would, "counts": preview.counts, "sample": preview.sample}
     if preview.estimate is not None:
         shown["estimate"] = preview.estimate
@@ -57,10 +61,10 @@ def dry_run(tool, caller, data: dict) -> dict:
 
 def check(tool, caller, data: dict, token: str | None) -> None:
     """Let the call pass, or raise ConfirmTokenVoid or ConfirmationRequired."""
-    if token is None and tool.needs_token is None:
+    if not token and tool.needs_token is None:
         return
     preview = tool.preview(caller, **data)
-    if token is None:
+    if not token:
         if _needs_token(tool, caller, preview):
             raise ConfirmationRequired()
         return

@@ -7,26 +7,27 @@ from rest_framework import serializers
 
 class _Shown(serializers.Serializer):
     response_format = serializers.ChoiceField(
-        ["concise", "detailed"], default="concise", help_text="concise leaves out empty fields and shortens long text."
+        ["concise", "detailed"], default="concise", help_text="detailed: empty fields and long texts too."
     )
 
 
 class _Written(serializers.Serializer):
     idempotency_key = serializers.CharField(
-        max_length=255, required=False, help_text="Any unique text; repeating a call with it has one effect."
+        max_length=255, required=False, allow_blank=True, help_text="Unique text; a repeated call has one effect."
     )
 
 
 class _Previewed(serializers.Serializer):
     dry_run = serializers.BooleanField(
-        default=False, help_text="Change nothing: show counts, a sample, the estimate and a confirm_token."
+        default=False, help_text="Change nothing; show what would happen and a confirm_token."
     )
     confirm_token = serializers.CharField(
-        max_length=2000, required=False, help_text="From a dry run: do exactly what it showed, or refuse."
+        required=False, allow_blank=True, help_text="From the dry run: do what it showed, or refuse."
     )
 
 
 @cache
 def extras_for(*, writes: bool, previews: bool) -> type[serializers.Serializer]:
-    kinds = [_Previewed] * previews + [_Written] * writes + [_Shown]
+    """Reading tools can be asked for more; what writes answers in full, it is short."""
+    kinds = [_Previewed] * previews + [_Written] * writes + [_Shown] * (not writes)
     return type("Extras", tuple(kinds), {})

@@ -5,7 +5,8 @@
         \"\"\"Create a named audience.\"\"\"
         return GroupOutput(services.create_group(workspace=caller.workspace, **data)).data
 
-The docstring is the description, the serializers are the schemas; nothing is written twice.
+The docstring is the description, the serializers are the schemas; nothing is written twice. `on` names the
+rows that are acted on, which REST has in its path: `on={"group_id": NamedField(…)}`.
 """
 
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from rest_framework import serializers
 from mcp.extras import extras_for
 from mcp.results import PREVIEW_SCHEMA
 from outbound.api.schema import input_schema, output_schema
+from outbound.api.serializers import Input
 
 TOOLSETS = ("outbound", "campaigns", "infra")
 ALL = "all"
@@ -28,6 +30,7 @@ class Tool:
 
     run: Callable
     input: type[serializers.Serializer]
+    path: type[serializers.Serializer]
     output: type[serializers.Serializer]
     scope: str
     title: str
@@ -62,7 +65,6 @@ class Tool:
             "inputSchema": self._input_schema(),
             "outputSchema": self._output_schema(),
             "annotations": {
-                "title": self.title,
                 "readOnlyHint": self.read_only,
                 "destructiveHint": self.destructive,
                 "idempotentHint": self.idempotent,
@@ -71,9 +73,14 @@ class Tool:
         }
 
     def _input_schema(self) -> dict:
-        schema = input_schema(self.input)
-        schema["properties"] |= input_schema(self.extras)["properties"]
-        return schema
+        path, own, extras = (input_schema(part) for part in (self.path, self.input, self.extras))
+        required = [*path.get("required", ()), *own.get("required", ())]
+        return {
+            "type": "object",
+            "properties": path["properties"] | own["properties"] | extras["properties"],
+            **({"required": required} if required else {}),
+            "additionalProperties": False,
+        }
 
     def _output_schema(self) -> dict:
         schema = output_schema(self.output)
@@ -88,10 +95,11 @@ class Registry(dict):
     def tool(
         self,
         *,
-        input: type[serializers.Serializer],
         output: type[serializers.Serializer],
         scope: str,
         title: str,
+        input: type[serializers.Serializer] = Input,
+        on: dict[str, serializers.Field] | None = None,
         read_only: bool = False,
         destructive: bool = False,
         idempotent: bool = False,
@@ -101,6 +109,7 @@ class Registry(dict):
         needs_token: Callable | None = None,
     ):
         """Register the function below. `needs_token(caller, preview) -> bool` says when a dry run must come first."""
+        path = type("Path", (serializers.Serializer,), on or {})
         hints = {"destructive": destructive, "idempotent": idempotent or read_only, "open_world": open_world}
 
         def register(run: Callable) -> Callable:
@@ -109,7 +118,7 @@ class Registry(dict):
             if toolset not in TOOLSETS:
                 raise ValueError(f"{run.__name__} is in an unknown toolset: {toolset}.")
             self[run.__name__] = Tool(
-                run=run, input=input, output=output, scope=scope, title=title, read_only=read_only,
+                run=run, input=input, path=path, output=output, scope=scope, title=title, read_only=read_only,
                 toolset=toolset, preview=preview, needs_token=needs_token, **hints,
             )  # fmt: skip
             return run

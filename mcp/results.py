@@ -15,8 +15,8 @@ LONGEST = {"concise": 4_000, "detailed": 40_000}
 PREVIEW_SCHEMA = {
     "dry_run": {"type": "boolean"},
     "would": {"type": "string"},
-    "counts": {"type": "object", "additionalProperties": {"type": "integer"}},
-    "sample": {"type": "array", "items": {"type": "object"}},
+    "counts": {"type": "object"},
+    "sample": {"type": "array"},
     "estimate": {"type": "object"},
     "token_required": {"type": "boolean"},
     "confirm_token": {"type": "string"},
@@ -30,7 +30,8 @@ def plain(data) -> dict:
 
 
 def success(data: dict, *, response_format: str, meta: dict | None = None) -> dict:
-    shown = cleaned(data, longest=LONGEST[response_format])
+    """A result. Nulls are left out: a name that is not there has no value. Concise leaves out all that is empty."""
+    shown = without_nulls(cleaned(data, longest=LONGEST[response_format]))
     if response_format == "concise":
         shown = {key: without_empties(value) for key, value in shown.items() if not _is_nothing(value)}
     result = {"content": [{"type": "text", "text": as_text(shown)}], "structuredContent": shown, "isError": False}
@@ -57,6 +58,12 @@ def cleaned(value, *, longest: int):
     return value
 
 
+def without_nulls(value):
+    if isinstance(value, dict):
+        return {key: without_nulls(each) for key, each in value.items() if each is not None}
+    return [without_nulls(each) for each in value] if isinstance(value, list) else value
+
+
 def without_empties(value):
     """Inside lists and objects, leave out what says nothing. Zero and false say something."""
     if isinstance(value, dict):
@@ -68,7 +75,7 @@ def without_empties(value):
 
 
 def _is_nothing(value) -> bool:
-    return value is None or value == "" or value == {}
+    return value == "" or value == {}
 
 
 def _cut(text: str, longest: int) -> str:

@@ -1,11 +1,17 @@
 """Serializer → JSON Schema (2020-12), for tools. One description of an input serves REST and MCP alike.
 
-What clients choke on is never written: no arrays of types, no `$ref`, no `anyOf` at the root. A field that may be null
-is `anyOf` of its type and null.
+What clients choke on is never written: no arrays of types, no `$ref`, no `anyOf` at the root. A field that may be sent
+as null is `anyOf` of its type and null, unless blank text says the same. Tools leave nulls out of what they answer, so
+an output is never null.
 """
+
+import types
+import typing
 
 from rest_framework import serializers
 from rest_framework.fields import empty
+
+from outbound.api.serializers import OwnedField
 
 # The first that fits counts, so the special ones stand before the classes they inherit from.
 TYPES = (
@@ -23,6 +29,7 @@ TYPES = (
     (serializers.CharField, {"type": "string"}),
     (serializers.IPAddressField, {"type": "string"}),
     (serializers.RelatedField, {"type": "string"}),
+    (OwnedField, {"type": "string"}),
 )
 LIMITS = (("min_length", "minLength"), ("max_length", "maxLength"), ("min_value", "minimum"), ("max_value", "maximum"))
 
@@ -36,10 +43,13 @@ def input_schema(serializer) -> dict:
 
 
 def output_schema(serializer) -> dict:
-    """What comes back: closed, types only. Nothing is required, since a concise answer leaves empty fields out."""
+    """What comes back: types only. Closed at the root; nothing is required, since what has no value is left out."""
+    return _shown(serializer) | {"additionalProperties": False}
+
+
+def _shown(serializer) -> dict:
     fields = {name: field for name, field in _fields(serializer).items() if not field.write_only}
-    properties = {name: _output(field) for name, field in fields.items()}
-    return {"type": "object", "properties": properties, "additionalProperties": False}
+    return {"type": "object", "properties": {name: _output(field) for name, field in fields.items()}}
 
 
 def _fields(serializer) -> dict:
@@ -50,7 +60,7 @@ def _input(field) -> dict:
     schema = _typed(field, input_schema)
     if isinstance(field, serializers.CharField) and "minLength" not in schema and schema.get("type") == "string":
         schema |= {} if field.allow_blank or "format" in schema else {"minLength": 1}
-    if field.allow_null:
+    if field.allow_null and not getattr(field, "allow_blank", False):
         schema = {"anyOf": [schema, {"type": "null"}]}
     if not field.required and field.default is not empty and _is_plain(field.default):
         schema["default"] = field.default
@@ -60,9 +70,8 @@ def _input(field) -> dict:
 
 
 def _output(field) -> dict:
-    schema = _typed(field, output_schema)
-    schema = {key: value for key, value in schema.items() if key not in OUTPUT_SILENT}
-    return {"anyOf": [schema, {"type": "null"}]} if schema and field.allow_null else schema
+    schema = _typed(field, _shown)
+    return {key: value for key, value in schema.items() if key not in OUTPUT_SILENT}
 
 
 # Limits are for those who send. `format` is left out too: a validator that asserts it helps nobody who only reads.
@@ -84,7 +93,39 @@ def _typed(field, nested) -> dict:
         return {"type": "array", "items": _choice(field)}
     if isinstance(field, serializers.ChoiceField):
         return _choice(field)
+    if isinstance(field, serializers.SerializerMethodField):
+        return _said(_returned(field), nested)
     return _container(field, nested) or _scalar(field)
+
+
+def _returned(field) -> object:
+    """What the method behind a SerializerMethodField says it returns."""
+    method = getattr(type(field.parent), field.method_name, None)
+    return getattr(method, "__annotations__", {}).get("return")
+
+
+def _said(hint, nested) -> dict:
+    """A return annotation as a schema: str, int | None, list[str], dict[str, int], an Output class or instance."""
+    if isinstance(hint, types.UnionType):
+        kinds = [_said(each, nested) for each in hint.__args__ if each is not types.NoneType]
+        return kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+    if isinstance(hint, serializers.ListSerializer):
+        return {"type": "array", "items": nested(hint.child)}
+    if isinstance(hint, serializers.BaseSerializer) or _is_serializer(hint):
+        return nested(hint)
+    origin, arguments = typing.get_origin(hint) or hint, typing.get_args(hint)
+    if origin is list:
+        return {"type": "array", **({"items": _said(arguments[0], nested)} if arguments else {})}
+    if origin is dict:
+        return {"type": "object", **({"additionalProperties": _said(arguments[1], nested)} if arguments else {})}
+    return {"type": PLAIN[origin]} if origin in PLAIN else {}
+
+
+PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean"}
+
+
+def _is_serializer(hint) -> bool:
+    return isinstance(hint, type) and issubclass(hint, serializers.BaseSerializer)
 
 
 def _container(field, nested) -> dict:
@@ -92,9 +133,10 @@ def _container(field, nested) -> dict:
     if isinstance(field, serializers.ListField):
         return _array(field, child(field.child))
     if isinstance(field, serializers.DictField):
-        return {"type": "object", "additionalProperties": child(field.child) or True}
+        values = child(field.child)
+        return {"type": "object", **({"additionalProperties": values} if values else {})}
     if isinstance(field, serializers.JSONField) and nested is input_schema:
-        return {"type": "object", "additionalProperties": True}
+        return {"type": "object"}
     return {}
 
 

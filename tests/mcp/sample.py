@@ -28,6 +28,7 @@ class NoteOutput(Output):
     name = serializers.CharField()
     score = serializers.IntegerField()
     color = serializers.CharField(allow_null=True)
+    text = serializers.CharField(required=False)
 
 
 class ShelfOutput(Output):

@@ -25,9 +25,16 @@ def test_the_text_is_the_structure(door):
     assert body_of(result) == result["structuredContent"] == {"name": "a", "score": 7}
 
 
-def test_detailed_shows_empty_fields(door):
-    result = door.call("write_note", name="a", response_format="detailed")
-    assert result["structuredContent"] == {"name": "a", "score": 50, "color": None}
+@pytest.mark.parametrize(
+    ("response_format", "shown"),
+    [("concise", {"name": "a", "score": 0}), ("detailed", {"name": "a", "score": 0, "text": ""})],
+)
+def test_what_has_no_value_is_left_out(door, response_format, shown):
+    sample.SHELF["a"] = {"name": "a", "score": 0, "color": None, "text": ""}
+
+    result = door.call("list_notes", response_format=response_format)
+
+    assert result["structuredContent"]["notes"] == [shown]
 
 
 def test_an_empty_list_is_still_a_list(door):
@@ -47,8 +54,8 @@ class TestBadArguments:
         assert body["details"]["scor"] == ["Unknown parameter. Did you mean 'score'?"]
 
     def test_the_doors_own_parameters_are_checked_too(self, door):
-        body = body_of(door.call("write_note", name="a", response_format="xml", idempotency_key="k" * 256))
-        assert set(body["details"]) == {"response_format", "idempotency_key"}
+        body = body_of(door.call("burn_notes", least=1, dry_run="perhaps", idempotency_key="k" * 256))
+        assert set(body["details"]) == {"dry_run", "idempotency_key"}
 
     def test_nothing_happens(self, door):
         door.call("write_note", name="a", unknown=1)
@@ -90,11 +97,9 @@ class TestIdempotency:
         assert again["_meta"] == {"outbound/idempotencyReplayed": True}
         assert "_meta" not in first
 
-    def test_the_shape_of_the_answer_is_not_part_of_the_deed(self, door):
-        door.call("write_note", name="a", idempotency_key="k")
-        again = door.call("write_note", name="a", idempotency_key="k", response_format="detailed")
-
-        assert again["structuredContent"]["color"] is None
+    def test_a_blank_key_is_none(self, door):
+        door.call("write_note", name="a", idempotency_key="")
+        assert door.call("write_note", name="b", idempotency_key="")["isError"] is False
 
     def test_another_deed_under_the_same_key_is_refused(self, door):
         door.call("write_note", name="a", idempotency_key="k")
@@ -207,14 +212,18 @@ class TestRegistry:
         assert schema["additionalProperties"] is False
         assert schema["required"] == ["name"]
         assert all(each.get("description") for each in schema["properties"].values())
-        assert {"response_format", "idempotency_key"} <= set(schema["properties"])
 
-    def test_reading_tools_have_no_idempotency_key(self):
-        assert set(self.definition("list_notes")["inputSchema"]["properties"]) == {"response_format"}
+    def test_the_door_adds_its_own_parameters(self):
+        added = {
+            name: set(sample.REGISTRY[name].extras().fields) for name in ("list_notes", "write_note", "burn_notes")
+        }
+
+        assert added["list_notes"] == {"response_format"}
+        assert added["write_note"] == {"idempotency_key"}
+        assert added["burn_notes"] == {"idempotency_key", "dry_run", "confirm_token"}
 
     def test_all_four_hints_are_given(self):
         assert self.definition("burn_notes")["annotations"] == {
-            "title": "Burn notes",
             "readOnlyHint": False,
             "destructiveHint": True,
             "idempotentHint": False,
