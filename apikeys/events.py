@@ -27,6 +27,7 @@ EVENT_KINDS = {
     "email.complained": "A mail was called spam",
     "reply.received": "A reply came in",
     "mailbox.paused": "A mailbox was paused",
+    "mailbox.resumed": "A mailbox sends again",
 }
 
 

@@ -8,23 +8,8 @@ from campaigns import reports, sequences, services
 from campaigns.models import Campaign, Enrollment, Sequence, SequenceVersion, Step, Touch, Variant
 from campaigns.states import LEGAL_NOW, RUN_STATUS
 from campaigns.tasks import tick
-from outbound.admin_base import (
-    AMBER,
-    BLUE,
-    GREEN,
-    GREY,
-    RED,
-    LogAdmin,
-    OwnedAdmin,
-    OwnedInline,
-    Verb,
-    WorkspaceFilter,
-    badge,
-    badge_column,
-    list_url,
-    local_time,
-    when,
-)
+from outbound.admin_base import IdFilter, LogAdmin, OwnedAdmin, OwnedInline, Verb, WorkspaceFilter
+from outbound.admin_display import AMBER, BLUE, GREEN, GREY, RED, badge, badge_column, list_url, local_time, when
 from outbound.doorbell import ring
 
 STATUS_COLORS = {"active": GREEN, "paused": AMBER, "completed": BLUE, "failed": RED}
@@ -130,7 +115,13 @@ class CampaignAdmin(LogAdmin):
         Verb("launch", "Launch", "Launch it? Mail leaves as soon as the window opens."),
         Verb("pause", "Pause", bulk=True),
         Verb("resume", "Resume", bulk=True),
-        Verb("stop", "Stop for good", "Stop it for good? What waits is canceled and it can never go on.", danger=True, bulk=True),
+        Verb(
+            "stop",
+            "Stop for good",
+            "Stop it for good? What waits is canceled and it can never go on.",
+            danger=True,
+            bulk=True,
+        ),
     )
     fieldsets = [
         (None, {"fields": ["workspace", ("sequence", "group"), ("engine", "mailboxes")]}),
@@ -197,7 +188,11 @@ class CampaignAdmin(LogAdmin):
             "campaign": obj,
             "status": status_badge(obj),
             "people": [
-                (badge(status, ENROLLMENT_COLORS.get(status, GREY)), count, list_url("campaigns.enrollment", campaign=obj.pk, status=status))
+                (
+                    badge(status, ENROLLMENT_COLORS.get(status, GREY)),
+                    count,
+                    list_url("campaigns.enrollment", campaign=obj.pk, status=status),
+                )
                 for status, count in people.items()
             ],
             "enrolled": sum(people.values()),
@@ -227,7 +222,9 @@ MAIL_COUNTS = [
 
 def status_badge(campaign):
     word = RUN_STATUS.get(campaign.status, campaign.status)
-    return format_html('<span title="{}">{}</span>', campaign.status_reason, badge(word, STATUS_COLORS.get(campaign.status, GREY)))
+    return format_html(
+        '<span title="{}">{}</span>', campaign.status_reason, badge(word, STATUS_COLORS.get(campaign.status, GREY))
+    )
 
 
 def rate(part: int, whole: int) -> str:
@@ -235,23 +232,27 @@ def rate(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} % of {whole}" if whole else "nothing sent yet"
 
 
-class CampaignFilter(admin.SimpleListFilter):
+class CampaignFilter(IdFilter):
     """Reached by links from a campaign's page; the choices are the newest ones."""
 
-    title, parameter_name = "campaign", "campaign"
+    title, parameter_name, field = "campaign", "campaign", "campaign"
 
     def lookups(self, request, model_admin):
         rows = admin.site._registry[Campaign].get_queryset(request).order_by("-id")
         return [(str(pk), name) for pk, name in rows.values_list("pk", "name")[:30]]
 
-    def queryset(self, request, queryset):
-        return queryset.filter(campaign=self.value()) if self.value() else queryset
-
 
 @admin.register(Enrollment)
 class EnrollmentAdmin(LogAdmin):
     workspace_path = "campaign__workspace_id"
-    list_display = ["lead", "campaign", "status_badge", "reason", "position", when("due_at", "Next step", workspace="campaign__workspace")]
+    list_display = [
+        "lead",
+        "campaign",
+        "status_badge",
+        "reason",
+        "position",
+        when("due_at", "Next step", workspace="campaign__workspace"),
+    ]
     list_filter = [WorkspaceFilter, CampaignFilter, "status"]
     list_select_related = ["lead", "campaign__workspace"]
     search_fields = ["lead__email"]

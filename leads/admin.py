@@ -13,21 +13,8 @@ from leads.health import health_of
 from leads.models import Group, GroupMember, Import, Lead, Suppression, Variable, VariableValue
 from leads.rows import LEAD_FIELDS, RowRefused, read_row
 from leads.tasks import generate_due, read_imports
-from outbound.admin_base import (
-    AMBER,
-    BLUE,
-    GREEN,
-    GREY,
-    RED,
-    LogAdmin,
-    OwnedAdmin,
-    Verb,
-    WorkspaceFilter,
-    badge,
-    badge_column,
-    list_url,
-    when,
-)
+from outbound.admin_base import IdFilter, LogAdmin, OwnedAdmin, Verb, WorkspaceFilter
+from outbound.admin_display import AMBER, BLUE, GREEN, GREY, RED, badge, badge_column, list_url, when
 from outbound.doorbell import ring
 
 HEALTH_COLORS = {"green": GREEN, "yellow": AMBER, "red": RED}
@@ -38,47 +25,56 @@ VALUE_COLORS = {
 IMPORT_COLORS = {"done": GREEN, "failed": RED, "running": BLUE, "queued": BLUE}
 
 
-def clean_row(form, given: dict) -> None:
-    """Hold the form to the rules of every other door: what a row may be is said in leads/rows.py."""
-    try:
-        form.row = read_row(given)
-    except RowRefused as refused:
-        for name, sentences in refused.details.items():
-            form.add_error(name if name in form.fields else None, sentences)
-
-
 class LeadForm(forms.ModelForm):
     class Meta:
         model = Lead
         fields = ["workspace", *LEAD_FIELDS]
 
     def clean(self):
+        """Held to the rules of every other door: what a row may be is said in leads/rows.py."""
         data = super().clean()
-        given = {name: data[name] for name in LEAD_FIELDS if data.get(name) not in (None, "")}
-        clean_row(self, given)
-        workspace = data.get("workspace") or getattr(self.instance, "workspace", None)
+        try:
+            self.row = read_row(self._given(data), email_required=self.instance._state.adding)
+        except RowRefused as refused:
+            for name, sentences in refused.details.items():
+                self.add_error(name if name in self.fields else None, sentences)
+        workspace = data.get("workspace") or self.instance.__dict__.get("workspace_id")
         others = Lead.objects.filter(workspace=workspace, email=str(data.get("email", "")).strip().lower())
         if workspace and others.exclude(pk=self.instance.pk).exists():
             self.add_error("email", "Another lead has this address.")
         return data
 
+    def _given(self, data: dict) -> dict:
+        """A new lead: what is filled in. A change: what differs; a key of custom that was taken out is sent as null."""
+        if self.instance._state.adding:
+            return {name: data[name] for name in LEAD_FIELDS if data.get(name) not in (None, "")}
+        given = {name: data[name] for name in self.changed_data if name in LEAD_FIELDS and name in data}
+        if "custom" in given:
+            given["custom"] = {**dict.fromkeys(self.instance.custom), **(given["custom"] or {})}
+        return given
 
-class InGroupFilter(admin.SimpleListFilter):
-    title, parameter_name = "group", "group"
+
+class InGroupFilter(IdFilter):
+    title, parameter_name, field = "group", "group", "memberships__group"
 
     def lookups(self, request, model_admin):
         groups = admin.site._registry[Group].get_queryset(request).order_by("name")
         return [(str(pk), name) for pk, name in groups.values_list("pk", "name")[:100]]
-
-    def queryset(self, request, queryset):
-        return queryset.filter(memberships__group=self.value()) if self.value() else queryset
 
 
 @admin.register(Lead)
 class LeadAdmin(OwnedAdmin):
     form = LeadForm
     paginator = LogAdmin.paginator
-    list_display = ["email", "full_name", "company_name", "status_badge", "health", "activity", when("created_at", "Added")]
+    list_display = [
+        "email",
+        "full_name",
+        "company_name",
+        "status_badge",
+        "health",
+        "activity",
+        when("created_at", "Added"),
+    ]
     list_filter = [WorkspaceFilter, "status", InGroupFilter]
     list_select_related = ["workspace"]
     search_fields = ["email"]
@@ -209,7 +205,12 @@ class VariableAdmin(OwnedAdmin):
     fields = ["workspace", "name", "output_type", "prompt_template"]
     overview_template = "admin/outbound/variable.html"
     verbs = (
-        Verb("generate", "Generate for every lead", "Write it for every lead that has none yet? A model is paid for it.", bulk=True),
+        Verb(
+            "generate",
+            "Generate for every lead",
+            "Write it for every lead that has none yet? A model is paid for it.",
+            bulk=True,
+        ),
         Verb("retry", "Retry what failed", bulk=True),
     )
 
@@ -257,7 +258,10 @@ class VariableAdmin(OwnedAdmin):
         settled = obj.values.filter(state__in=["done", "overridden"])
         return {
             "bar": bar(counts),
-            "counts": [(state, counts[state], badge(state, VALUE_COLORS.get(state, GREY))) for state in VariableValue.State.values],
+            "counts": [
+                (state, counts[state], badge(state, VALUE_COLORS.get(state, GREY)))
+                for state in VariableValue.State.values
+            ],
             "failures": counts["reasons"],
             "variable": obj,
             "sample": list(settled.select_related("lead").order_by("-settled_at")[:10]),
@@ -334,9 +338,7 @@ class SuppressionAdmin(OwnedAdmin):
     search_fields = ["value", "reason"]
     autocomplete_fields = ["workspace"]
     fields = ["workspace", "value", "kind", "reason"]
-    kind_badge = staticmethod(
-        badge_column("kind", {"unsubscribed": AMBER, "bounced": RED, "complained": RED}, "Kind")
-    )
+    kind_badge = staticmethod(badge_column("kind", {"unsubscribed": AMBER, "bounced": RED, "complained": RED}, "Kind"))
 
     def has_change_permission(self, request, obj=None):
         return False

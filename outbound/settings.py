@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 
 from outbound.env import env_bool, env_database, env_int, env_list, env_text
 from outbound.home import field_keys, home_folder, secret
@@ -186,6 +187,25 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
+UNFOLD = {
+    "SITE_TITLE": "Outbound",
+    "SITE_HEADER": "Outbound",
+    "SITE_SUBHEADER": "Sequences that send once",
+    "SITE_SYMBOL": "forward_to_inbox",
+    "SITE_URL": None,
+    "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "outbound.admin.dashboard",
+    "STYLES": [lambda request: static("outbound/desk.css")],
+    "SCRIPTS": [lambda request: static("outbound/desk.js")],
+    "BORDER_RADIUS": "6px",
+    "COLORS": {
+        "primary": {
+            "50": "#f0fdfa", "100": "#ccfbf1", "200": "#99f6e4", "300": "#5eead4", "400": "#2dd4bf", "500": "#14b8a6",
+            "600": "#0f766e", "700": "#115e59", "800": "#134e4a", "900": "#0f3d3a", "950": "#042f2e",
+        },
+    },
+    "SIDEBAR": {"show_search": True, "navigation": "outbound.admin.navigation"},
+}  # fmt: skip
 STATIC_URL = "/static/"
 STATIC_ROOT = OUTBOUND_HOME / "static"
 WHITENOISE_USE_FINDERS = True  # no collectstatic needed to start

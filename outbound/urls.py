@@ -5,6 +5,7 @@ from django.http import HttpResponse
 from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
+from apikeys.public_views import setup_page
 from mcp.views import McpView
 from outbound.api.errors import error_page
 from sending.public_views import unsubscribe_page
@@ -31,5 +32,6 @@ urlpatterns = [
     path("api/docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
     re_path(r"^(api|\.well-known|register)(/|$)", no_such_api),
     path("u/<str:token>", unsubscribe_page, name="unsubscribe"),
+    path("setup/<str:token>", setup_page, name="setup"),
     path("admin/", admin.site.urls),
 ]

@@ -16,7 +16,9 @@ MAY_SEND = ("healthy", "warning")
 @transaction.atomic
 def pause_mailbox(*, mailbox: Mailbox, reason: str = "Paused by hand.", now: datetime) -> Mailbox:
     """Nothing more leaves from it: the row is locked as every commit locks it. What is queued waits."""
-    mailbox = Mailbox.objects.select_for_update(no_key=True, of=("self",)).select_related("workspace").get(pk=mailbox.pk)
+    mailbox = (
+        Mailbox.objects.select_for_update(no_key=True, of=("self",)).select_related("workspace").get(pk=mailbox.pk)
+    )
     if mailbox.phase not in MAY_SEND:
         raise Conflict(f"{mailbox.email} is {mailbox.phase} already.")
     mailbox.phase, mailbox.paused_reason = PAUSED, reason[:300]
@@ -30,7 +32,9 @@ def pause_mailbox(*, mailbox: Mailbox, reason: str = "Paused by hand.", now: dat
 @transaction.atomic
 def resume_mailbox(*, mailbox: Mailbox, now: datetime) -> Mailbox:
     """It may send again; gaps and caps still hold, so nothing leaves in a burst."""
-    mailbox = Mailbox.objects.select_for_update(no_key=True, of=("self",)).select_related("workspace").get(pk=mailbox.pk)
+    mailbox = (
+        Mailbox.objects.select_for_update(no_key=True, of=("self",)).select_related("workspace").get(pk=mailbox.pk)
+    )
     if mailbox.phase != PAUSED:
         raise Conflict(f"{mailbox.email} is not paused.")
     mailbox.phase, mailbox.paused_reason = "healthy", ""
