@@ -14,12 +14,14 @@ class Screen:
         self.out = out or sys.stdout
         self.is_terminal = self.out.isatty()
         self._shown = ""
+        self._bar_is_open = False
 
     def heading(self, text: str) -> None:
         self.say(f"\n── {text} " + "─" * max(0, 76 - len(text)))
 
     def say(self, text: str = "") -> None:
-        self._write(f"{text}\n")
+        self._write(("\n" if self._bar_is_open else "") + f"{text}\n")
+        self._bar_is_open = False
 
     def bar(self, label: str, done: int, total: int) -> None:
         """Draws over itself on a terminal; elsewhere it leaves a line for every quarter."""
@@ -28,6 +30,7 @@ class Screen:
         line = f"   {label:<22} {'█' * filled}{'░' * (WIDTH - filled)} {done}/{total}"
         if self.is_terminal:
             self._write(f"\r{line}\x1b[K" + ("\n" if share == 1 else ""))
+            self._bar_is_open = share < 1
             return
         quarter = f"{label} {int(share * 4)} of 4"
         if quarter != self._shown:

@@ -118,6 +118,14 @@ class TestScreen:
         assert len(out.getvalue().splitlines()) == 5
         assert "\x1b" not in out.getvalue()
 
+    def test_on_a_terminal_a_line_after_a_half_full_bar_begins_anew(self):
+        out = io.StringIO()
+        out.isatty = lambda: True
+        screen = Screen(out)
+        screen.bar("sent", 1, 2)
+        screen.say("17 wait")
+        assert out.getvalue().splitlines()[-1] == "17 wait"
+
     def test_a_bar_over_nothing_is_full(self):
         out = io.StringIO()
         Screen(out).bar("sent", 0, 0)

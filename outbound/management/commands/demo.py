@@ -32,7 +32,7 @@ class Command(BaseCommand):
         signal.signal(signal.SIGTERM, _interrupt)
         screen = Screen(self.stdout._out)
         product = Product(folder=settings.BASE_DIR, home=settings.OUTBOUND_HOME)
-        held, stopped_well = False, True
+        held, failed = False, False
         try:
             screen.say("Starting the product …")
             product.start(port=0 if exit else free_port(port))
@@ -41,14 +41,15 @@ class Command(BaseCommand):
             if not exit:
                 _stay(product, stage, name)
         except (Refused, TimeoutError) as error:
+            failed = True
             screen.say(f"\n{error}")
             screen.say(f"The product's own words are in {product.log}:\n{product.last_words()}")
         except KeyboardInterrupt:
             screen.say()
         finally:
             screen.say("Stopping …")
-            stopped_well = product.stop() == 0
-        if exit and not (held and stopped_well):
+            failed = product.stop() != 0 or failed
+        if failed or (exit and not held):
             sys.exit(1)
 
     def _stage(self, product: Product, screen: Screen) -> tuple[Stage, str]:
