@@ -109,7 +109,7 @@ class Registry(dict):
         needs_token: Callable | None = None,
     ):
         """Register the function below. `needs_token(caller, preview) -> bool` says when a dry run must come first."""
-        path = type("Path", (serializers.Serializer,), on or {})
+        path = type("Path", (serializers.Serializer,), dict(on or {}))  # a copy: DRF empties it
         hints = {"destructive": destructive, "idempotent": idempotent or read_only, "open_world": open_world}
 
         def register(run: Callable) -> Callable:
