@@ -60,9 +60,16 @@ class WorkspaceViewSet(GenericViewSet):
             raise NotFound()
         return row
 
-    def after_commit(self, work: Callable[[], None]) -> None:
-        """Run `work` after the write is committed and before the answer leaves: for acknowledgements that must wait."""
+    def after_commit(self, work: Callable[[], object]) -> None:
+        """Run `work` after the write is committed and before the answer leaves: for acknowledgements that must wait.
+
+        What it returns, if anything, is the answer's data.
+        """
         self._afterwards.append(work)
+
+    def on_replay(self, data):
+        """A stored answer on its way out again; a view whose answer must show the present state brings it up to date."""
+        return data
 
     def dispatch(self, request, *args, **kwargs):
         self._afterwards: list[Callable] = []
@@ -81,7 +88,9 @@ class WorkspaceViewSet(GenericViewSet):
             key = request.headers.get("Idempotency-Key", "")
             response = handler(request, *args, **kwargs) if not key else self._stored(key, handler, *args, **kwargs)
             for work in self._afterwards:
-                work()
+                data = work()
+                if data is not None:
+                    response.data = data
             return response
 
         return write
@@ -100,8 +109,9 @@ class WorkspaceViewSet(GenericViewSet):
             body=_canonical(self.request.data),
             effect=effect,
         )
-        headers = {"Idempotency-Replayed": "true"} if replayed else {}
-        return Response(data, status=status, headers=headers)
+        if replayed:
+            return Response(self.on_replay(data), status=status, headers={"Idempotency-Replayed": "true"})
+        return Response(data, status=status)
 
 
 def _canonical(data) -> bytes:

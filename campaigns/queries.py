@@ -7,14 +7,14 @@ from apikeys.models import Event
 from apikeys.services import now_for
 from campaigns import reports
 from campaigns.composing import compose, names_of
-from campaigns.models import Campaign, Sequence, Step
+from campaigns.models import Campaign, Enrollment, Sequence, Step
 from campaigns.sequences import current_steps, warnings_for
 from campaigns.states import RUN_STATUS
 from leads.models import Lead
 from leads.queries import variable_values, variables_named
 from outbound.api.errors import Invalid
 from outbound.api.serializers import moment
-from sending.models import Message
+from sending.models import Message, Thread
 from sending.services import unsubscribe_url
 
 
@@ -108,3 +108,66 @@ def _first_subject(steps: list[Step], lead: Lead, workspace, position: int) -> s
         return ""
     first = compose(workspace=workspace, step=steps[0], lead=lead, variables={}, values={}, unsubscribe_url="")
     return first.mail.subject
+
+
+def campaigns(workspace, *, engine: str = "native", statuses: list[str] | None = None) -> QuerySet:
+    """Campaigns with leads_count and steps_count; `statuses` as stored."""
+    steps = (
+        Step.objects.filter(version__sequence=OuterRef("sequence"))
+        .order_by()
+        .values("version__number")
+        .annotate(n=Count("id"))
+        .order_by("-version__number")
+        .values("n")[:1]
+    )
+    leads = Enrollment.objects.filter(campaign=OuterRef("pk")).order_by().values("campaign").annotate(n=Count("id"))
+    found = Campaign.objects.for_workspace(workspace).filter(engine=engine)
+    if statuses:
+        found = found.filter(status__in=statuses)
+    return found.select_related("sequence", "workspace").annotate(
+        steps_count=Coalesce(Subquery(steps, output_field=IntegerField()), 0),
+        leads_count=Coalesce(Subquery(leads.values("n"), output_field=IntegerField()), 0),
+    )
+
+
+def report(campaign: Campaign) -> dict:
+    """ReportOutput's fields, every enrollment status with its zero (decisions C18)."""
+    breakdown = reports.breakdowns([campaign])[campaign.pk]
+    sent = reports.message_counts([campaign])[campaign.pk]["sent"]
+    replies = _replied_threads(campaign).count()
+    return {
+        "campaign_id": campaign.pk,
+        "campaign_name": campaign.name,
+        "total_leads": sum(breakdown.values()),
+        "lead_status_breakdown": breakdown,
+        "emails_sent": sent,
+        "replies": replies,
+        "reply_rate": f"{100 * replies / sent if sent else 0:.2f}%",
+        "created_at": campaign.created_at,
+    }
+
+
+def _replied_threads(campaign: Campaign) -> QuerySet:
+    replies = Message.objects.filter(lane=campaign.lane_id, kind=Message.Kind.REPLY)
+    return Thread.objects.filter(pk__in=replies.values("thread_id"))
+
+
+def replies(campaign: Campaign, *, limit: int = 100) -> dict:
+    """CampaignRepliesOutput's fields: the most recently answered threads, each with its newest reply."""
+    newest = Message.objects.filter(thread=OuterRef("pk"), kind=Message.Kind.REPLY).order_by("-created_at", "-id")
+    threads = _replied_threads(campaign)
+    rows = threads.annotate(newest=Subquery(newest.values("pk")[:1])).order_by("-last_inbound_at", "-id")[:limit]
+    messages = Message.objects.select_related("body", "lead").in_bulk([row.newest for row in rows])
+    return {"total_replies": threads.count(), "replies": [_reply(row, messages[row.newest]) for row in rows]}
+
+
+def _reply(thread: Thread, message: Message) -> dict:
+    lead = message.lead
+    return {
+        "thread_id": thread.pk,
+        "contact_email": thread.contact_email,
+        "contact_name": f"{lead.first_name} {lead.last_name}".strip() if lead else "",
+        "subject": message.subject,
+        "body_text": message.body.text,
+        "received_at": message.settled_at,
+    }

@@ -71,7 +71,8 @@ def next_send(campaign: Campaign, *, now: datetime) -> tuple[datetime | None, st
     )["first"]
     wanted = min((moment for moment in (due_at, queued_at) if moment), default=None)
     if wanted is None:
-        return None, "Nobody is waiting for a step."
+        parked = Message.objects.filter(lane=campaign.lane_id, state=S.UNKNOWN).count()
+        return None, f"{parked} parked mail(s) await a decision." if parked else "Nobody is waiting for a step."
     moment, reason = max(wanted, now), "It is due." if wanted <= now else "The wait before the next step."
     for later, why in _obstacles(campaign, now):
         if later > moment:

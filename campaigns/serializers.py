@@ -61,7 +61,7 @@ class StepInput(Input):
         return step
 
 
-def _check_first_subject(steps: list[dict]) -> None:
+def check_first_subject(steps: list[dict]) -> None:
     variants = steps[0].get("variants") or []
     subjects = [variant["subject"] for variant in variants] or [""]
     if not steps[0]["subject"].strip() and not all(subject.strip() for subject in subjects):
@@ -74,7 +74,7 @@ class SequenceInput(Input):
     steps = StepInput(many=True, min_length=1, max_length=MAX_STEPS, help_text="1 to 15 e-mails, in order.")
 
     def validate_steps(self, steps):
-        _check_first_subject(steps)
+        check_first_subject(steps)
         return steps
 
 
@@ -89,7 +89,7 @@ class SequencePatch(Input):
     )  # fmt: skip
 
     def validate_steps(self, steps):
-        _check_first_subject(steps)
+        check_first_subject(steps)
         return steps
 
 

@@ -51,14 +51,14 @@ def plan_run(
     schedule: dict | None = None, include_active_elsewhere: bool = False, now: datetime,
 ) -> Plan:  # fmt: skip
     """What start_run with the same arguments would do, without doing it: the same checks, errors and counts."""
-    steps = _refuse_unready(workspace, sequence)
+    steps = refuse_unready(workspace, sequence)
     mailboxes = _senders(workspace, sender_email, now, dry_run=True)
     audience = enroll_in(
         workspace, None, audience_of(workspace, group), now=now, include_active_elsewhere=include_active_elsewhere,
         dry_run=True,
     )  # fmt: skip
     return Plan(
-        workspace, sequence, mailboxes, group, _checked_schedule(schedule), audience, warnings_for(sequence, steps)
+        workspace, sequence, mailboxes, group, checked_schedule(schedule), audience, warnings_for(sequence, steps)
     )
 
 
@@ -72,11 +72,11 @@ def start_run(
     `schedule`: timezone, start_time, end_time, days, daily_limit, send_gap_minutes; what is absent takes the defaults
     (Mon–Fri 09:00–17:00 UTC, 50 a day, 17 minutes apart). Invalid (400) says what is missing.
     """
-    _refuse_unready(workspace, sequence)
+    refuse_unready(workspace, sequence)
     mailboxes = _senders(workspace, sender_email, now)
-    campaign = _create(
+    campaign = create_campaign(
         workspace=workspace, sequence=sequence, name=name or f"{sequence.name} to {group.name if group else 'everyone'}",
-        mailboxes=mailboxes if sender_email else [], group=group, schedule=_checked_schedule(schedule), now=now,
+        mailboxes=mailboxes if sender_email else [], group=group, schedule=checked_schedule(schedule), now=now,
     )  # fmt: skip
     audience = enroll(
         campaign, audience_of(workspace, group), now=now, include_active_elsewhere=include_active_elsewhere
@@ -84,7 +84,8 @@ def start_run(
     return launch(campaign=campaign, now=now, audience=audience)
 
 
-def _create(*, workspace, sequence, name, mailboxes, group, schedule: dict, now) -> Campaign:
+def create_campaign(*, workspace, sequence, name, mailboxes, group, schedule: dict, now) -> Campaign:
+    """A draft with its own lane, nobody enrolled yet. `schedule` as checked_schedule returns it."""
     lane = Lane.objects.create(
         workspace=workspace, created_at=now, daily_limit=schedule["daily_limit"],
         send_gap_seconds=schedule["send_gap_minutes"] * 60, timezone=schedule["timezone"],
@@ -105,7 +106,7 @@ def audience_of(workspace: Workspace, group: Group | None):
     return leads.in_group(group) if group else leads
 
 
-def _refuse_unready(workspace: Workspace, sequence: Sequence) -> list:
+def refuse_unready(workspace: Workspace, sequence: Sequence) -> list:
     """Preflight that needs no lead: steps, and for a live workspace the address and the links of the footer (§6)."""
     steps = current_steps(sequence)
     if not steps:
@@ -125,12 +126,9 @@ def _refuse_unready(workspace: Workspace, sequence: Sequence) -> list:
 
 def _senders(workspace: Workspace, sender_email: str, now, *, dry_run: bool = False) -> list[Mailbox]:
     """The mailbox that is named, or every one that may send (C15). Unknown → 400 that lists them."""
-    known = list(Mailbox.objects.for_workspace(workspace).order_by("email"))
     if not sender_email:
-        usable = [mailbox for mailbox in known if mailbox.phase in ("healthy", "warning")]
-        if not usable:
-            raise Invalid.field("sender_email", "No mailbox may send. Connect one, or resume one that is paused.")
-        return usable
+        return sendable_mailboxes(workspace)
+    known = list(Mailbox.objects.for_workspace(workspace).order_by("email"))
     found = [mailbox for mailbox in known if mailbox.email == sender_email.strip().lower()]
     if not found and not workspace.livemode:
         if dry_run:
@@ -142,7 +140,18 @@ def _senders(workspace: Workspace, sender_email: str, now, *, dry_run: bool = Fa
     return found
 
 
-def _checked_schedule(given: dict | None) -> dict:
+def sendable_mailboxes(workspace: Workspace) -> list[Mailbox]:
+    """Every mailbox that may send; without one an Invalid (400), as nothing could leave (C15)."""
+    usable = list(
+        Mailbox.objects.for_workspace(workspace).filter(phase__in=["healthy", "warning"]).order_by("email")
+    )
+    if not usable:
+        raise Invalid.field("sender_email", "No mailbox may send. Connect one, or resume one that is paused.")
+    return usable
+
+
+def checked_schedule(given: dict | None) -> dict:
+    """The schedule with its defaults; a window that never opens, an unknown zone or day is an Invalid (400)."""
     schedule = {**SCHEDULE_DEFAULTS, **(given or {})}
     try:
         Schedule(schedule["timezone"], schedule["start_time"], schedule["end_time"], frozenset(schedule["days"]))

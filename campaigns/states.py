@@ -13,6 +13,7 @@ MOVES = {
     "pause": ({S.ACTIVE}, S.PAUSED, "Only a running run can be paused."),
     "resume": ({S.PAUSED}, S.ACTIVE, "Only a paused run can be resumed."),
     "stop": ({S.ACTIVE, S.PAUSED, S.FAILED}, S.ARCHIVED, "Only a run that has not ended can be stopped."),
+    "archive": (set(S) - {S.ARCHIVED}, S.ARCHIVED, "It is archived already."),
     "complete": ({S.ACTIVE}, S.COMPLETED, "Only a running run can be completed."),
     "fail": ({S.ACTIVE, S.PAUSED}, S.FAILED, "Only a run under way can fail."),
 }

@@ -1,5 +1,6 @@
 from django.urls import path
 
+from campaigns.campaign_views import CampaignViewSet
 from campaigns.views import ClockViewSet, RunViewSet, SequenceViewSet
 
 urlpatterns = [
@@ -15,5 +16,13 @@ urlpatterns = [
     path("runs/<str:pk>/stop", RunViewSet.as_view({"post": "stop"})),
     path("runs/<str:pk>/pause", RunViewSet.as_view({"post": "pause"})),
     path("runs/<str:pk>/resume", RunViewSet.as_view({"post": "resume"})),
+    path("campaigns", CampaignViewSet.as_view({"get": "list", "post": "create"})),
+    path("campaigns/<str:pk>", CampaignViewSet.as_view({"get": "retrieve", "patch": "partial_update"})),
+    path("campaigns/<str:pk>/launch", CampaignViewSet.as_view({"post": "launch"})),
+    path("campaigns/<str:pk>/pause", CampaignViewSet.as_view({"post": "pause"})),
+    path("campaigns/<str:pk>/archive", CampaignViewSet.as_view({"post": "archive"})),
+    path("campaigns/<str:pk>/leads", CampaignViewSet.as_view({"post": "add_leads"})),
+    path("campaigns/<str:pk>/report", CampaignViewSet.as_view({"get": "report"})),
+    path("campaigns/<str:pk>/replies", CampaignViewSet.as_view({"get": "replies"})),
     path("sandbox/clock", ClockViewSet.as_view({"get": "retrieve", "post": "turn"})),
 ]

@@ -126,7 +126,7 @@ class RunViewSet(WorkspaceViewSet):
 
     def control(self, pk, verb: str) -> Response:
         run, settle = control_run(self.run(pk), verb)
-        self.after_commit(settle)
+        self.after_commit(lambda: settled(run, settle))
         return Response(show_run(run))
 
 
@@ -146,6 +146,12 @@ def control_run(run: Campaign, verb: str):
         ring(tasks.tick, workspace_id=str(run.workspace_id))
         return run, lambda: None
     return run, lambda: services.settle_pause(run)
+
+
+def settled(run: Campaign, settle) -> dict:
+    """The run as it is once the pause or stop holds."""
+    settle()
+    return show_run(run)
 
 
 def show_runs(rows: list[Campaign]) -> list[dict]:
