@@ -24,4 +24,7 @@ class LeadFilter(django_filters.FilterSet):
 
 def filtered(queryset, query: dict):
     """The queryset narrowed by a validated query."""
-    return LeadFilter(data={name: query[name] for name in LeadFilter.Meta.fields if name in query}, queryset=queryset).qs
+    data = {name: query[name] for name in LeadFilter.Meta.fields if name in query}
+    if "group_id" in data:
+        data["group_id"] = str(data["group_id"].pk)  # a form field would turn the row into its name
+    return LeadFilter(data=data, queryset=queryset).qs

@@ -21,7 +21,7 @@ from mcp.exchange import exchange
 from mcp.jsonrpc import REFUSED, RpcError
 from mcp.methods import Session
 from mcp.registry import ALL, TOOLS, TOOLSETS, Registry
-from outbound.api.errors import TooLarge, error_page
+from outbound.api.errors import TooLarge
 from outbound.api.parsers import read_body
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
@@ -133,8 +133,3 @@ def json_body(request) -> bytes:
         return read_body(request, request)
     except TooLarge as error:
         raise Refused(413, error.message) from None
-
-
-def not_here(request, **_) -> HttpResponse:
-    """What clients look for when they hope for OAuth: told in JSON that there is none, they use their key."""
-    return error_page(404, "not_found", "There is no OAuth here. Send Authorization: Bearer aiob_…")

@@ -74,8 +74,8 @@ def _output(field) -> dict:
     return {key: value for key, value in schema.items() if key not in OUTPUT_SILENT}
 
 
-# Limits are for those who send. `format` is left out too: a validator that asserts it helps nobody who only reads.
-OUTPUT_SILENT = {"minLength", "maxLength", "minimum", "maximum", "pattern", "minItems", "maxItems", "format"}
+# Limits are for those who send; and a client that validates what it reads must not fail on a status it does not know.
+OUTPUT_SILENT = {"minLength", "maxLength", "minimum", "maximum", "pattern", "minItems", "maxItems", "format", "enum"}
 
 
 def _typed(field, nested) -> dict:

@@ -1,10 +1,12 @@
 import json
 
+import jsonschema
 import pytest
 from django.test import Client
 
-from apikeys.services import create_key, create_workspace
 from mcp.eras import CAPABILITIES_KEY, VERSION_KEY
+from mcp.registry import TOOLS
+from tests import make
 from tests.mcp import sample
 
 MODERN = "2026-07-28"
@@ -27,8 +29,11 @@ class Door:
         return self.post(message | ({} if params is None else {"params": params}), **headers).json()
 
     def call(self, name, /, **arguments):
-        """The result of tools/call."""
-        return self.rpc("tools/call", {"name": name, "arguments": arguments})["result"]
+        """The result of tools/call; what the product's tools answer is held to their output schema, as clients do."""
+        result = self.rpc("tools/call", {"name": name, "arguments": arguments})["result"]
+        if name in TOOLS and "structuredContent" in result:
+            jsonschema.validate(result["structuredContent"], TOOLS[name].definition["outputSchema"])
+        return result
 
     def modern(self, method, params=None, *, version=MODERN, capabilities=True, **headers):
         meta = {VERSION_KEY: version} | ({CAPABILITIES_KEY: {}} if capabilities else {})
@@ -41,13 +46,14 @@ class Door:
 
 
 @pytest.fixture
-def acme(db):
-    return create_workspace(name="Acme", livemode=False)
+def raw_key(acme):
+    return make.key(acme)
 
 
 @pytest.fixture
-def raw_key(acme):
-    return create_key(workspace=acme, name="full")[1]
+def tools(raw_key):
+    """The product's own tools, with a key of Acme's."""
+    return Door(raw_key)
 
 
 @pytest.fixture
@@ -61,7 +67,7 @@ def door(raw_key, settings):
 def reader(acme, settings):
     """A door whose key may only read leads."""
     settings.ROOT_URLCONF = "tests.mcp.sample"
-    return Door(create_key(workspace=acme, name="reader", scopes=["leads:read"])[1])
+    return Door(make.key(acme, scopes=["leads:read"]))
 
 
 @pytest.fixture

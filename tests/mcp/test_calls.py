@@ -6,10 +6,10 @@ import logging
 import pytest
 from rest_framework import serializers
 
-from apikeys.services import create_key, create_workspace
 from mcp.registry import Registry
 from mcp.results import cleaned, success
 from outbound.api.serializers import Input, Output
+from tests import make
 from tests.mcp import sample
 from tests.mcp.conftest import Door
 
@@ -112,11 +112,11 @@ class TestIdempotency:
 
         assert door.call("write_note", name="a", idempotency_key="k")["isError"] is False
 
-    def test_keys_belong_to_their_caller(self, door):
-        rival = Door(create_key(workspace=create_workspace(name="Rival", livemode=False), name="full")[1])
+    def test_keys_belong_to_their_caller(self, door, rival):
+        stranger = Door(make.key(rival))
         door.call("write_note", name="a", idempotency_key="k")
 
-        assert rival.call("write_note", name="b", idempotency_key="k")["isError"] is False
+        assert stranger.call("write_note", name="b", idempotency_key="k")["isError"] is False
 
 
 class TestDryRun:
@@ -161,9 +161,9 @@ class TestDryRun:
         assert body_of(door.call("burn_notes", **arguments))["code"] == "confirm_token_void"
         assert len(notes) == 3
 
-    def test_a_token_of_rivals_is_void(self, door, notes):
-        rival = Door(create_key(workspace=create_workspace(name="Rival", livemode=False), name="full")[1])
-        token = rival.call("burn_notes", dry_run=True)["structuredContent"]["confirm_token"]
+    def test_a_token_of_rivals_is_void(self, door, notes, rival):
+        stranger = Door(make.key(rival))
+        token = stranger.call("burn_notes", dry_run=True)["structuredContent"]["confirm_token"]
 
         assert body_of(door.call("burn_notes", confirm_token=token))["code"] == "confirm_token_void"
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from django.test import Client
 
 from apikeys.models import ApiKey
 from tests.mcp.conftest import Door
@@ -180,14 +181,12 @@ def test_the_list_is_the_same_bytes_every_time(door, raw_key):
     assert door.post(message).content == Door(raw_key).post(message).content
 
 
-def test_there_is_no_oauth(client, settings):
-    settings.ROOT_URLCONF = "mcp.urls"
-    for path in (
-        "/.well-known/oauth-authorization-server",
-        "/.well-known/oauth-protected-resource/api/mcp",
-        "/register",
-    ):
-        response = client.post(path) if path == "/register" else client.get(path)
+@pytest.mark.parametrize(
+    "path", ["/.well-known/oauth-authorization-server", "/.well-known/oauth-protected-resource/api/mcp", "/register"]
+)
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_there_is_no_oauth(path, method):
+    response = getattr(Client(enforce_csrf_checks=True), method)(path)
 
-        assert response.status_code == 404
-        assert response.json()["success"] is False
+    assert response.status_code == 404
+    assert response.json()["success"] is False

@@ -3,7 +3,6 @@
 import pytest
 from rest_framework.exceptions import ValidationError
 
-from apikeys.services import create_workspace
 from leads.models import Group
 from mcp.fields import NamedField
 
@@ -47,10 +46,10 @@ def test_a_stranger_is_shown_the_tool_that_lists(field):
     assert sentence(field, "xyz") == "There is no group 'xyz'. list_groups shows those there are."
 
 
-def test_another_workspaces_rows_are_not_there(field, db):
-    rival = Group.objects.create(workspace=create_workspace(name="Rival"), name="Rivals Secret")
+def test_another_workspaces_rows_are_not_there(field, rival):
+    secret = Group.objects.create(workspace=rival, name="Rivals Secret")
 
-    assert "There is no group" in sentence(field, str(rival.id))
+    assert "There is no group" in sentence(field, str(secret.id))
     assert "Secret'?" not in sentence(field, "Rivals Secre")
 
 

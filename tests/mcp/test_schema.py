@@ -128,6 +128,10 @@ def test_an_output_may_leave_out_what_has_no_value(data):
     jsonschema.validate(data, output_schema(ThingOutput))
 
 
+def test_an_output_names_no_values_a_client_could_fail_on():
+    assert output_schema(ThingOutput)["properties"]["color"] == {"type": "string"}
+
+
 def test_an_output_is_closed():
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"secret": 1}, output_schema(ThingOutput))
