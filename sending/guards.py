@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from leads.models import Lead
+from leads.models import Lead, Suppression
 from leads.queries import health_of
 from leads.services import is_suppressed
 from sending import limits
@@ -24,10 +24,13 @@ class Departure:
 
 
 class Held(Exception):
-    """Not now, or never: the state the message goes to, the sentence why, and when to look again."""
+    """Not now, or never: the state the message goes to, the sentence why, and when to look again.
 
-    def __init__(self, state: str, reason: str, *, until: datetime | None = None):
-        self.state, self.reason, self.until = state, reason, until
+    `alike`: a filter of the messages that the same thing holds until then.
+    """
+
+    def __init__(self, state: str, reason: str, *, until: datetime | None = None, alike: dict | None = None):
+        self.state, self.reason, self.until, self.alike = state, reason, until, alike or {}
         super().__init__(reason)
 
 
@@ -64,7 +67,8 @@ _FULL = {"mailbox": "The mailbox has sent its {limit} of the day.", "lane": "The
 def _slot(kind: str, owner, zone: str, limit: int, now: datetime) -> str:
     taken = limits.take_slot(kind, owner, limits.local_day(zone, now), limit)
     if taken is None:
-        raise Held(State.QUEUED, _FULL[kind].format(limit=limit), until=limits.next_day_starts(zone, now))
+        until = limits.next_day_starts(zone, now)
+        raise Held(State.QUEUED, _FULL[kind].format(limit=limit), until=until, alike={f"{kind}_id": owner.pk})
     return taken
 
 
@@ -96,16 +100,19 @@ def skip_if_unhealthy(departure: Departure) -> None:
 
 def skip_if_suppressed(departure: Departure) -> None:
     found = is_suppressed(departure.mailbox.workspace, departure.message.to_email)
-    if found:
+    # An answer by hand to somebody who said no was confirmed when it was written.
+    confirmed = departure.message.kind == Message.Kind.MANUAL and found and found.kind == Suppression.Kind.REPLIED_NO
+    if found and not confirmed:
         raise Held(State.SKIPPED, f"The address must not be written to: {found.get_kind_display().lower()}.")
 
 
 def hold_if_the_mailbox_rests(departure: Departure) -> None:
-    mailbox = departure.mailbox
+    mailbox, until = departure.mailbox, departure.now + timedelta(minutes=15)
     if mailbox.phase not in ("healthy", "warning"):
-        raise Held(State.QUEUED, f"The mailbox is paused. {mailbox.paused_reason}".strip(), until=_in_minutes(departure, 15))
+        reason = f"The mailbox is paused. {mailbox.paused_reason}".strip()
+        raise Held(State.QUEUED, reason, until=until, alike={"mailbox_id": mailbox.pk})
     if mailbox.connection_status == Mailbox.Connection.AUTH_FAILED:
-        raise Held(State.QUEUED, "The mailbox cannot sign in.", until=_in_minutes(departure, 15))
+        raise Held(State.QUEUED, "The mailbox cannot sign in.", until=until, alike={"mailbox_id": mailbox.pk})
 
 
 def cancel_if_too_late(departure: Departure) -> None:
@@ -117,8 +124,5 @@ def cancel_if_too_late(departure: Departure) -> None:
 def hold_for_the_gap(departure: Departure) -> None:
     free_at = departure.mailbox.next_free_at
     if free_at and free_at > departure.now:
-        raise Held(State.QUEUED, "The mailbox waits for its gap between two mails.", until=free_at)
-
-
-def _in_minutes(departure: Departure, minutes: int) -> datetime:
-    return departure.now + timedelta(minutes=minutes)
+        alike = {"mailbox_id": departure.mailbox.pk, "kind": Message.Kind.CAMPAIGN}
+        raise Held(State.QUEUED, "The mailbox waits for its gap between two mails.", until=free_at, alike=alike)

@@ -7,7 +7,7 @@ from django.db.models import F
 
 from apikeys.events import record_event
 from leads.models import Lead, Suppression
-from leads.services import record_activity, suppress
+from leads.services import lock_address, record_activity, suppress
 from sending.inbound import Inbound, read_mail
 from sending.models import Mailbox, Message, MessageBody, Thread
 
@@ -35,8 +35,9 @@ def receive(*, mailbox: Mailbox, raw: bytes, now: datetime) -> Message | None:
         return None
     try:
         with transaction.atomic():
+            lock_address(mailbox.workspace, original.to_email)  # before the lead, as every send does
             lead = _lock_lead(original.lead_id)
-            message = _store(mailbox, mail, original, raw, now)
+            message = _store(mailbox, mail, original, lead, raw, now)
             EFFECTS[mail.kind](message, mail, original, lead, now)
     except IntegrityError:
         return None  # this Message-ID was taken in before
@@ -57,7 +58,7 @@ def _lock_lead(lead_id) -> Lead | None:
     return Lead.objects.select_for_update(no_key=True).filter(pk=lead_id).first() if lead_id else None
 
 
-def _store(mailbox: Mailbox, mail: Inbound, original: Message, raw: bytes, now: datetime) -> Message:
+def _store(mailbox: Mailbox, mail: Inbound, original: Message, lead: Lead | None, raw: bytes, now: datetime) -> Message:
     with transaction.atomic():
         message = Message.objects.create(
             workspace_id=mailbox.workspace_id,
@@ -68,7 +69,7 @@ def _store(mailbox: Mailbox, mail: Inbound, original: Message, raw: bytes, now: 
             thread=original.thread,
             mailbox=mailbox,
             lane=original.lane,
-            lead_id=original.lead_id,
+            lead=lead,  # none when it was deleted a moment ago
             answers=original,
             from_email=mail.from_email[:254],
             to_email=mailbox.email,

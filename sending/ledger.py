@@ -7,7 +7,7 @@ import uuid
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import F, Q
 
 from apikeys.events import record_event
@@ -21,9 +21,14 @@ from sending.states import move
 
 State = Message.State
 BACKOFF = timedelta(minutes=5)
+STOPPED = "The run was stopped."
 GIVE_UP_AFTER = timedelta(hours=72)
 # Connection troubles that a minute will not cure: one try in a quarter of an hour.
 NEEDS_A_PERSON = frozenset({"auth_failed", "certificate_invalid", "tls_failed", "tls_required", "address_refused"})
+
+
+class Lost(Exception):
+    """The claim is not ours any more."""
 
 
 def claim(mailbox: Mailbox, *, now: datetime, limit: int) -> list[Message]:
@@ -68,10 +73,14 @@ def commit(message: Message, *, now: datetime) -> bool:
             guards.check(departure)
             reserved = guards.reserve(departure)
             _occupy(departure)
-            return move(message, State.COMMITTED, token=message.token, committed_at=real_now(), reserved=reserved)
+            if not move(message, State.COMMITTED, token=message.token, committed_at=real_now(), reserved=reserved):
+                raise Lost
+            return True
     except guards.Held as held:
         put_off(message, held, now=now)
-        return False
+    except Lost:  # the reaper took it a moment ago: the slots go back with the transaction
+        pass
+    return False
 
 
 def _lock(message: Message, now: datetime) -> guards.Departure | None:
@@ -105,6 +114,20 @@ def put_off(message: Message, held: guards.Held, *, now: datetime) -> None:
     else:
         fields["settled_at"] = now
     move(message, held.state, token=message.token, **fields)
+    if held.until and held.alike:
+        _put_off_alike(message, held)
+
+
+@transaction.atomic
+def _put_off_alike(message: Message, held: guards.Held) -> None:
+    """What the same cap or gap holds is not carried to the server first: the rest of our batch, and what waits."""
+    alike = Message.objects.filter(send_at__lt=held.until, **held.alike)
+    later = {"send_at": held.until, "state_reason": held.reason}
+    alike.filter(state=State.CLAIMED, token=message.token).update(
+        state=State.QUEUED, attempt=F("attempt") - 1, lease_until=None, **later
+    )
+    waiting = alike.filter(state=State.QUEUED).select_for_update(skip_locked=True).order_by("id")
+    Message.objects.filter(pk__in=list(waiting.values_list("pk", flat=True))).update(**later)
 
 
 def release(message: Message) -> None:
@@ -114,10 +137,24 @@ def release(message: Message) -> None:
 
 def settle(message: Message, result: SendResult, *, now: datetime) -> None:
     """T5: what the server said, fenced by our token. `sent` and `refused` are final; `unknown` waits for a person."""
-    SETTLERS[result.outcome](message, result, now)
+    before = message.state
+    try:
+        with transaction.atomic():
+            hold_rows(message, address=result.outcome == "refused")
+            SETTLERS[result.outcome](message, result, now)
+    except DatabaseError:
+        message.state = before  # so that it can be written down once more
+        raise
 
 
-@transaction.atomic
+def hold_rows(message: Message, *, address: bool = False) -> None:
+    """Lock what an outcome writes in T3's order (address, lead, mailbox): in another they would wait for each other."""
+    if address:
+        lock_address(message.workspace, message.to_email)
+    list(Lead.objects.filter(pk=message.lead_id).select_for_update(no_key=True).values_list("pk"))
+    list(Mailbox.objects.filter(pk=message.mailbox_id).select_for_update(no_key=True).values_list("pk"))
+
+
 def _sent(message: Message, result: SendResult, now: datetime) -> None:
     moved = move(
         message, State.SENT, token=message.token, settled_at=now, state_reason=result.detail[:400],
@@ -137,7 +174,6 @@ def book_sent(message: Message, *, now: datetime) -> None:
     _log(message, "email.sent", f"Sent to {message.to_email}: {message.subject}", now)
 
 
-@transaction.atomic
 def _try_later(message: Message, result: SendResult, now: datetime) -> None:
     """4xx, or no connection. From `committed` it was answered, so the caps' slots come back."""
     if now - message.created_at > GIVE_UP_AFTER:
@@ -156,16 +192,21 @@ def _try_later(message: Message, result: SendResult, now: datetime) -> None:
 
 def _rest(mailbox: Mailbox, result: SendResult) -> None:
     """The mailbox's own trouble: tell the operator, and leave the server alone for a while."""
-    failed = result.code == "auth_failed"
     wait = timedelta(minutes=15 if result.code in NEEDS_A_PERSON else 1)
+    status = {"connection_status": Mailbox.Connection.AUTH_FAILED} if result.code == "auth_failed" else {}
     Mailbox.objects.filter(pk=mailbox.pk).update(
-        connection_status=Mailbox.Connection.AUTH_FAILED if failed else mailbox.connection_status,
-        connection_detail=result.detail[:300],
-        retry_connection_at=real_now() + wait,
+        connection_detail=result.detail[:300], retry_connection_at=real_now() + wait, **status
     )
 
 
-@transaction.atomic
+def connected(mailbox: Mailbox) -> None:
+    """The server took the sign-in: what it refused before is over, or nothing would ever leave again."""
+    if mailbox.connection_detail or mailbox.connection_status == Mailbox.Connection.AUTH_FAILED:
+        mailbox.connection_status, mailbox.connection_detail = Mailbox.Connection.ACTIVE, ""
+        mailbox.retry_connection_at = None
+        mailbox.save(update_fields=["connection_status", "connection_detail", "retry_connection_at"])
+
+
 def _refused(message: Message, result: SendResult, now: datetime) -> None:
     reserved = message.reserved.values()
     if not move(
@@ -181,9 +222,18 @@ def _refused(message: Message, result: SendResult, now: datetime) -> None:
             workspace=message.workspace, value=message.to_email, kind=Suppression.Kind.BOUNCED, now=now,
             reason=result.detail,
         )  # fmt: skip
+    elif result.blame == "sender":
+        _block(message, result, now)
 
 
-@transaction.atomic
+def _block(message: Message, result: SendResult, now: datetime) -> None:
+    """A policy against us would refuse every other lead's mail too: the mailbox stops, the leads are kept."""
+    reason = f"A receiver blocks its mail: {result.detail}"[:300]
+    able = Mailbox.objects.filter(pk=message.mailbox_id, phase__in=["healthy", "warning"])
+    if able.update(phase="paused", paused_reason=reason):
+        _log(message, "mailbox.paused", f"{message.from_email} was paused. {reason}", now)
+
+
 def _unknown(message: Message, result: SendResult, now: datetime) -> None:
     reason = result.detail or "The connection was lost after the message was handed over."
     if move(message, State.UNKNOWN, token=message.token, state_reason=reason[:400]):
@@ -206,17 +256,33 @@ def reap() -> dict[str, int]:
     A claim can go back safely: no dot follows without a commit. A commit cannot: its dot may have been sent.
     """
     now = real_now()
-    freed = Message.objects.filter(state=State.CLAIMED, lease_until__lt=now).update(
-        state=State.QUEUED, token=None, lease_until=None
-    )
-    parked = 0
     grace = now - timedelta(seconds=settings.UNKNOWN_AFTER_SECONDS)
     lost = Message.objects.filter(state=State.COMMITTED, committed_at__lt=grace).select_related("workspace", "lane")
-    for message in lost.order_by("committed_at")[:200]:
-        result = SendResult("unknown", detail="The sender went away between handing the message over and the answer.")
-        _unknown(message, result, now + message.workspace.clock_offset)
-        parked += message.state == State.UNKNOWN
-    return {"freed": freed, "parked": parked}
+    parked = sum(_park(message, now) for message in lost.order_by("committed_at")[:200])
+    return {"freed": _free(now), "parked": parked, "canceled": _sweep(now)}
+
+
+@transaction.atomic
+def _free(now: datetime) -> int:
+    expired = Message.objects.filter(state=State.CLAIMED, lease_until__lt=now).select_for_update(skip_locked=True)
+    ids = list(expired.order_by("id").values_list("id", flat=True))
+    return Message.objects.filter(pk__in=ids).update(state=State.QUEUED, token=None, lease_until=None)
+
+
+@transaction.atomic
+def _park(message: Message, now: datetime) -> bool:
+    result = SendResult("unknown", detail="The sender went away between handing the message over and the answer.")
+    _unknown(message, result, now + message.workspace.clock_offset)
+    return message.state == State.UNKNOWN
+
+
+def _sweep(now: datetime) -> int:
+    """What came back to a lane after it was closed: a dead worker's claim, a mail that was to be tried later."""
+    left = Message.objects.filter(state=State.QUEUED, lane__state=Lane.State.CLOSED).select_related("workspace")
+    return sum(
+        withdraw(Message.objects.filter(pk=message.pk), reason=STOPPED, now=now + message.workspace.clock_offset)
+        for message in left[:200]
+    )
 
 
 def withdraw(messages, *, reason: str, state: str = State.CANCELED, now: datetime) -> int:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import close_old_connections, connection
+from django.db import DatabaseError, OperationalError, connection
 from django.db.models import Q
 
 from apikeys.models import Workspace
@@ -23,31 +23,38 @@ from sending.providers.base import NotAccepted, SendResult
 logger = logging.getLogger(__name__)
 
 BATCH = 20
+# A dispatcher comes back for the rest: one mailbox with much to send must not keep ticks and other mailboxes waiting.
+TURN_SECONDS = 10.0
 # After this many seconds since the commit began the dot is not sent: the row is given back instead.
 DOT_WITHIN = 5.0
 LOST_BEFORE_DOT = SendResult("try_later", detail="Too slow between commit and dot; nothing was sent.", retry_after=1)
 
 
 def dispatch(*, stop: Callable[[], bool] = lambda: False) -> int:
-    """One look at everything: reap, let the sandbox react, drain what is due. Needs no broker. Returns mails handled."""
+    """One look at everything: reap, let the sandbox react, drain what is due, without a broker. Returns mails handled."""
     ledger.reap()
     sandbox_world.react_all()
     mailboxes = due_mailboxes()
     if settings.DISPATCH_THREADS < 2 or len(mailboxes) < 2:
-        return sum(drain(mailbox_id, stop=stop) for mailbox_id in mailboxes)
+        return sum(_take_a_turn(mailbox_id, stop) for mailbox_id in mailboxes)
     with ThreadPoolExecutor(settings.DISPATCH_THREADS) as pool:
-        return sum(pool.map(lambda mailbox_id: _drain_in_thread(mailbox_id, stop), mailboxes))
+        return sum(pool.map(lambda mailbox_id: _in_thread(mailbox_id, stop), mailboxes))
 
 
-def _drain_in_thread(mailbox_id, stop) -> int:
+def _in_thread(mailbox_id, stop) -> int:
     try:
-        return drain(mailbox_id, stop=stop)
+        return _take_a_turn(mailbox_id, stop)
+    finally:
+        connection.close()
+
+
+def _take_a_turn(mailbox_id, stop) -> int:
+    until = time.monotonic() + TURN_SECONDS
+    try:
+        return drain(mailbox_id, stop=lambda: stop() or time.monotonic() > until)
     except Exception:  # noqa: BLE001  one mailbox's surprise must not keep the others from sending
         logger.exception("Could not drain mailbox %s", mailbox_id)
         return 0
-    finally:
-        connection.close()
-        close_old_connections()
 
 
 def due_mailboxes() -> list:
@@ -64,7 +71,9 @@ def due_mailboxes() -> list:
 
 def drain(mailbox_id, *, stop: Callable[[], bool] = lambda: False) -> int:
     """Send one mailbox's due messages over one session. Returns how many were handled."""
-    mailbox = Mailbox.objects.select_related("workspace").get(pk=mailbox_id)
+    mailbox = Mailbox.objects.select_related("workspace").filter(pk=mailbox_id).first()
+    if mailbox is None:
+        return 0  # the bell rang for one that is gone
     handled = 0
     with transport_of(mailbox).open(mailbox) as session:
         while not stop() and _may_try(mailbox):
@@ -94,31 +103,67 @@ def _batch_size(mailbox: Mailbox, now: datetime) -> int:
 
 
 def _send_batch(session, batch: list[Message], workspace: Workspace, stop) -> int:
-    sent_to_rest = False
+    """One after the other. Once one shows that the next cannot leave either, the rest goes back untouched."""
     for index, message in enumerate(batch):
-        if sent_to_rest or stop():
-            for rest in batch[index:]:
-                ledger.release(rest)
-            break
-        if ledger.renew(message):
-            sent_to_rest = _send(session, message, now=lambda: now_for(workspace))
+        if stop():
+            return index + _give_back(batch[index:])
+        if ledger.renew(message) and not _send(session, message, now=lambda: now_for(workspace)):
+            return index + 1 + _give_back(batch[index + 1 :])
     return len(batch)
 
 
+def _give_back(rest: list[Message]) -> int:
+    for message in rest:
+        ledger.release(message)
+    return 0
+
+
 def _send(session, message: Message, *, now: Callable[[], datetime]) -> bool:
-    """One message: everything before the dot, the commit, the dot, the answer. True when the mailbox itself is in trouble."""
-    try:
-        handoff = session.prepare(parcel_for(message))
-    except NotAccepted as refused:
-        ledger.settle(message, refused.result, now=now())
-        return refused.result.blame == "connection"
+    """One message: everything before the dot, the commit, the dot, the answer. False: the mailbox itself is in trouble."""
+    handoff, refusal = _prepare(session, message)
+    if handoff is None:
+        ledger.settle(message, refusal, now=now())
+        return refusal.blame != "connection"
+    ledger.connected(message.mailbox)
     began = time.monotonic()
     if not ledger.commit(message, now=now()):
         handoff.abort()
-        return False
+        return True
     if time.monotonic() - began > DOT_WITHIN:
         handoff.abort()
         ledger.settle(message, LOST_BEFORE_DOT, now=now())
-        return False
-    ledger.settle(message, handoff.commit(), now=now())
-    return False
+        return True
+    result = handoff.commit()
+    _write_down(message, result, now)
+    return result.blame != "connection"
+
+
+def _prepare(session, message: Message):
+    """(handoff, None), or (None, why not). A message that no mail can be made of is refused: put back, it would come first
+    in its mailbox's line for ever."""
+    try:
+        parcel = parcel_for(message)
+    except ValueError as error:
+        return None, SendResult("refused", code="unwritable", detail=f"No mail can be made of it: {error}")
+    try:
+        return session.prepare(parcel), None
+    except NotAccepted as refused:
+        return None, refused.result
+    except DatabaseError:
+        raise
+    except Exception:  # noqa: BLE001  before the dot every surprise is safe to try again
+        logger.exception("Could not prepare message %s", message.pk)
+        detail = "An unexpected error before the mail was handed over; the log has it."
+        return None, SendResult("try_later", code="error", detail=detail, blame="connection")
+
+
+def _write_down(message: Message, result: SendResult, now: Callable[[], datetime]) -> None:
+    """T5, insistently: an answer that is not written down leaves a mail whose fate nobody knows."""
+    for pause in (0.1, 0.5, 2):
+        try:
+            return ledger.settle(message, result, now=now())
+        except OperationalError:
+            logger.warning("Writing down the answer for message %s failed; once more.", message.pk, exc_info=True)
+            connection.close_if_unusable_or_obsolete()
+            time.sleep(pause)
+    return ledger.settle(message, result, now=now())

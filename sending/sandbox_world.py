@@ -1,18 +1,29 @@
 """The sandbox's recipients answer when their time has come, through the same handlers as real mail."""
 
+import logging
+
 from apikeys.models import Workspace
 from apikeys.services import now_for
 from sending.inbox import receive
 from sending.models import SandboxDelivery
 from sending.reactions import react
 
+logger = logging.getLogger(__name__)
 BATCH = 200
 
 
 def react_all() -> int:
     """Let every due recipient of every test workspace answer. Returns how many did."""
     waiting = SandboxDelivery.objects.filter(reacted=False, react_at__isnull=False).values("workspace_id")
-    return sum(_react(workspace) for workspace in Workspace.objects.filter(livemode=False, pk__in=waiting))
+    return sum(_safely(workspace) for workspace in Workspace.objects.filter(livemode=False, pk__in=waiting))
+
+
+def _safely(workspace: Workspace) -> int:
+    try:
+        return _react(workspace)
+    except Exception:  # noqa: BLE001  a sandbox's surprise must not keep anybody's mail from leaving
+        logger.exception("The sandbox of workspace %s could not react", workspace.pk)
+        return 0
 
 
 def _react(workspace: Workspace) -> int:

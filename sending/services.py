@@ -152,11 +152,16 @@ def sandbox_mailbox(*, workspace: Workspace, email: str, now: datetime) -> Mailb
 
 
 def unsubscribe(*, message: Message, now: datetime) -> None:
-    """The person behind this mail opts out: at once, for every campaign of the workspace, however often it is asked."""
-    suppress(
-        workspace=message.workspace, value=message.to_email, kind=Suppression.Kind.UNSUBSCRIBED, now=now,
-        reason="Used the unsubscribe link.",
-    )  # fmt: skip
+    """The person behind this mail opts out: at once, for every campaign of the workspace, however often it is asked.
+
+    Under the address it was sent to, and under the one that the lead has been given since.
+    """
+    addresses = [message.to_email, message.lead.email] if message.lead else [message.to_email]
+    for address in dict.fromkeys(addresses):
+        suppress(
+            workspace=message.workspace, value=address, kind=Suppression.Kind.UNSUBSCRIBED, now=now,
+            reason="Used the unsubscribe link.",
+        )  # fmt: skip
 
 
 @transaction.atomic
@@ -169,6 +174,9 @@ def decide_unknown(*, message: Message, decision: str, now: datetime) -> Message
     }[decision]
     if message.state != Message.State.UNKNOWN:
         raise Conflict("Only a parked message can be decided on.")
+    if decision == "send_again" and message.lane and message.lane.state == Lane.State.CLOSED:
+        raise Conflict("The run was stopped: nothing of it is sent again. Drop the message, or assume that it was sent.")
+    ledger.hold_rows(message)
     fields = {"state_reason": reason}
     fields |= {"send_at": now} if decision == "send_again" else {"settled_at": now}
     if not move(message, to, token=message.token, **fields):
