@@ -66,6 +66,7 @@ def _collect_messages(workspaces, now: datetime) -> int:
         touch.message_id: touch
         for touch in Touch.objects.filter(message__in=rows).select_related("enrollment__campaign__sequence")
     }
+    _lock_in_order(touches.values())
     steps: dict = {}
     for message in rows:
         if message.direction == Message.Direction.IN:
@@ -74,6 +75,12 @@ def _collect_messages(workspaces, now: datetime) -> int:
             OUTCOMES[message.state](message, touches[message.pk], steps, now)
     Message.objects.filter(pk__in=[message.pk for message in rows]).update(collected=True)
     return len(rows)
+
+
+def _lock_in_order(touches: Iterable[Touch]) -> None:
+    """By id, as a stop does: two that take the same enrollments in different orders would wait for each other."""
+    rows = Enrollment.objects.filter(pk__in=[touch.enrollment_id for touch in touches]).order_by("id")
+    list(rows.select_for_update(no_key=True).values_list("pk"))
 
 
 def _note_incoming(message: Message, now: datetime) -> None:
@@ -140,13 +147,16 @@ def _steps_of(campaign: Campaign, known: dict) -> list[Step]:
 
 
 def _end(enrollments, status: str, reason: str, now: datetime) -> int:
-    """End those that are still open; each leaves a line in its campaign's log."""
-    rows = list(enrollments.filter(status__in=OPEN).select_related("campaign__workspace", "lead")[:BATCH])
-    Enrollment.objects.filter(pk__in=[row.pk for row in rows], status__in=OPEN).update(
-        status=status, reason=reason[:400], due_at=None
-    )
-    record_events(_log_lines(rows, status, reason, now))
-    return len(rows)
+    """End those that are still open, all of them; each leaves a line in its campaign's log."""
+    still_open = enrollments.filter(status__in=OPEN).select_related("campaign__workspace", "lead").order_by("id")
+    ended = 0
+    while rows := list(still_open.select_for_update(no_key=True, of=("self",))[:BATCH]):
+        Enrollment.objects.filter(pk__in=[row.pk for row in rows]).update(
+            status=status, reason=reason[:400], due_at=None
+        )
+        record_events(_log_lines(rows, status, reason, now))
+        ended += len(rows)
+    return ended
 
 
 def _log_lines(rows: Iterable[Enrollment], status: str, reason: str, now: datetime) -> list[dict]:

@@ -1,6 +1,7 @@
 """T0: who is owed a step and may have it becomes a Touch and a queued message, in one transaction per campaign.
 
-The planner looks one slot ahead, not a day: what is not yet on the ledger follows every edit of lead, sequence, schedule.
+The planner looks one slot ahead, not a day: what is not yet on the ledger follows every edit of lead, sequence and
+schedule.
 """
 
 from dataclasses import dataclass
@@ -11,13 +12,14 @@ from django.db.models import Count
 
 from apikeys.events import record_events
 from campaigns.choosing import Candidate, choose_mailbox
-from campaigns.collecting import next_step
+from campaigns.collecting import ENDS, next_step
 from campaigns.composing import Composed, compose, names_of
 from campaigns.models import Campaign, Enrollment, Step, Touch
 from campaigns.schedule import Schedule, in_window, window_end
 from campaigns.sequences import current_steps
 from leads.models import Lead
 from leads.queries import health_of, variable_values, variables_named
+from leads.services import is_suppressed
 from outbound.ids import uuid7
 from sending import limits
 from sending.models import Mailbox, Message, Thread
@@ -26,6 +28,7 @@ from sending.services import Draft, queue_messages, unsubscribe_url
 E = Enrollment.Status
 S = Message.State
 BATCH = 500  # of one campaign in one tick
+MARGIN = 200  # looked at beyond the free slots, so that those who wait do not hide those who may go
 LOOK_AGAIN = timedelta(minutes=1)  # at what holds a lead
 
 
@@ -39,6 +42,9 @@ class Slots:
 
     def of(self, mailbox_id) -> int:
         return min(self.free.get(mailbox_id, 0), self.lane)
+
+    def left(self) -> int:
+        return min(sum(self.free.values()), self.lane)
 
     def take(self, mailbox_id) -> None:
         self.free[mailbox_id] -= 1
@@ -60,11 +66,20 @@ def plan(campaign: Campaign, *, now: datetime) -> set:
     if not in_window(schedule, now):
         return set()
     with transaction.atomic():
+        if not _is_ours(campaign):
+            return set()
         slots = slots_of(campaign, now=now)
         due = _due(campaign, slots, now)
         if not due:
             return set()
         return _plan_all(campaign, due, slots, not_after=window_end(schedule, now), now=now)
+
+
+def _is_ours(campaign: Campaign) -> bool:
+    """Under the lock that pause, stop and edits take: what they acknowledge is not planned past them. Another tick has
+    it? Then it plans, and we need not wait."""
+    ours = Campaign.objects.filter(pk=campaign.pk, status=Campaign.Status.ACTIVE)
+    return bool(ours.select_for_update(skip_locked=True, no_key=True).values_list("pk", flat=True))
 
 
 def mailboxes_of(campaign: Campaign) -> list[Mailbox]:
@@ -105,21 +120,31 @@ def _free_slots(mailbox: Mailbox, campaign: Campaign, in_hand: int, *, now: date
 
 
 def _due(campaign: Campaign, slots: Slots, now: datetime) -> list[Enrollment]:
-    """Follow-ups before first steps, oldest first; a follow-up only when its own mailbox has a slot."""
-    able = [pk for pk in slots.mailboxes if slots.of(pk) > 0]
-    limit = min(BATCH, slots.lane, sum(slots.free.values()))
-    if limit <= 0:
+    """Follow-ups before first steps, oldest first; a follow-up only when its own mailbox has a slot. More than there are
+    slots: who turns out to wait leaves the slot to the next."""
+    if slots.left() <= 0:
         return []
+    due = Enrollment.objects.due(now).filter(campaign=campaign)
+    able = [pk for pk in slots.mailboxes if slots.of(pk) > 0]
     rows = (
-        Enrollment.objects.due(now)
-        .filter(campaign=campaign)
-        .select_for_update(skip_locked=True, of=("self",))
-        .select_related("lead", "thread")
-        .order_by("due_at", "id")
+        due.select_for_update(skip_locked=True, of=("self",)).select_related("lead", "thread").order_by("due_at", "id")
     )
-    found = list(rows.filter(position__gt=0, mailbox__in=able)[:limit])
-    found += rows.filter(position=0)[: limit - len(found)]
-    return found
+    found: list[Enrollment] = []
+    for owner in due.filter(position__gt=0, mailbox__in=able).order_by().values_list("mailbox", flat=True).distinct():
+        found += rows.filter(position__gt=0, mailbox=owner)[: slots.of(owner) + MARGIN]
+        if len(found) >= BATCH + MARGIN:
+            break
+    found.sort(key=lambda row: (row.due_at, row.id))
+    found += rows.filter(position=0)[: min(BATCH, slots.left()) + MARGIN]
+    return _with_their_leads(found)
+
+
+def _with_their_leads(rows: list[Enrollment]) -> list[Enrollment]:
+    """Only those whose lead nobody holds: to wait for a lead being deleted, which waits for its enrollments, would never
+    end. The next tick finds the others."""
+    leads = Lead.objects.filter(pk__in={row.lead_id for row in rows if row.lead_id})
+    held = set(leads.select_for_update(skip_locked=True, no_key=True).values_list("pk", flat=True))
+    return [row for row in rows if row.lead_id in held or row.lead_id is None]
 
 
 def _plan_all(campaign: Campaign, due: list[Enrollment], slots: Slots, *, not_after, now: datetime) -> set:
@@ -128,10 +153,12 @@ def _plan_all(campaign: Campaign, due: list[Enrollment], slots: Slots, *, not_af
     values = variable_values([row.lead_id for row in due if row.lead_id], variables)
     drafts: list[Draft] = []
     touches: list[Touch] = []
-    held: list[Enrollment] = []
+    looked_at = _LookedAt(campaign, now)
     for enrollment in due:
+        if slots.left() <= 0:
+            break
         step = next_step(steps, enrollment.position)
-        if not _may_walk_on(enrollment, step, held, now):
+        if not _may_walk_on(enrollment, step, looked_at):
             continue
         mailbox = _mailbox_for(enrollment, slots)
         if mailbox is None:
@@ -144,41 +171,66 @@ def _plan_all(campaign: Campaign, due: list[Enrollment], slots: Slots, *, not_af
             first_subject=enrollment.thread.subject if enrollment.thread else "",
         )  # fmt: skip
         if composed.holds:
-            _wait(enrollment, " ".join(composed.holds), now + LOOK_AGAIN, held, status=E.HELD)
+            looked_at.wait(enrollment, " ".join(composed.holds), now + LOOK_AGAIN, status=E.HELD)
             continue
         slots.take(mailbox.pk)
         drafts.append(_draft(campaign, enrollment, mailbox, composed, message_id, not_after, now))
         touches.append(_touch(enrollment, step, composed, message_id, now))
-    _write(campaign, due, drafts, touches, held, now)
+        looked_at.rows.append(enrollment)
+    _write(looked_at, drafts, touches)
     return {draft.mailbox.pk for draft in drafts}
 
 
-def _may_walk_on(enrollment: Enrollment, step: Step | None, held: list, now: datetime) -> bool:
+class _LookedAt:
+    """The enrollments that this tick changes, and what the log will say of them."""
+
+    def __init__(self, campaign: Campaign, now: datetime):
+        self.campaign, self.now = campaign, now
+        self.rows: list[Enrollment] = []
+        self.facts: list[dict] = []
+
+    def wait(self, row: Enrollment, reason: str, until: datetime, *, status: str = E.ACTIVE) -> None:
+        if row.reason != reason[:400]:  # the same reason again is no news
+            self._note(row, "enrollment.held", f"{row.lead.email} waits: {reason}")
+        self._set(row, status, reason, until)
+
+    def end(self, row: Enrollment, status: str, reason: str) -> None:
+        if status != E.COMPLETED:
+            self._note(row, "enrollment.stopped", f"{row.lead.email} gets no further step: {reason}")
+        self._set(row, status, reason, None)
+
+    def _set(self, row: Enrollment, status: str, reason: str, due_at: datetime | None) -> None:
+        row.status, row.reason, row.due_at = status, reason[:400], due_at
+        self.rows.append(row)
+
+    def _note(self, row: Enrollment, kind: str, summary: str) -> None:
+        fact = {"workspace": self.campaign.workspace, "campaign_id": self.campaign.id, "lead_id": row.lead_id}
+        self.facts.append({**fact, "kind": kind, "summary": summary, "now": self.now})
+
+
+def _may_walk_on(enrollment: Enrollment, step: Step | None, looked_at: _LookedAt) -> bool:
     """Everything that can be said without rendering. What does not pass is left on the row with its reason."""
-    lead = enrollment.lead
-    if lead is None or lead.status == Lead.Status.BLOCKED:
-        enrollment.due_at = None  # collecting ends it, with the kind of its opt-out
+    lead, now = enrollment.lead, looked_at.now
+    if lead is None:
+        return False  # collecting ends it
+    if lead.status == Lead.Status.BLOCKED:
+        found = is_suppressed(looked_at.campaign.workspace, lead.email)
+        looked_at.end(enrollment, *(ENDS[found.kind] if found else (E.STOPPED, "The lead is blocked.")))
         return False
     if step is None:
-        enrollment.status, enrollment.due_at, enrollment.reason = E.COMPLETED, None, ""
+        looked_at.end(enrollment, E.COMPLETED, "")
         return False
     if lead.away_until and lead.away_until > now:
-        _wait(enrollment, f"The lead is away until {lead.away_until:%Y-%m-%d}.", lead.away_until, held)
+        looked_at.wait(enrollment, f"The lead is away until {lead.away_until:%Y-%m-%d}.", lead.away_until)
         return False
     if lead.status == Lead.Status.PAUSED:
-        _wait(enrollment, "The lead is paused.", now + LOOK_AGAIN, held, status=E.HELD)
+        looked_at.wait(enrollment, "The lead is paused.", now + LOOK_AGAIN, status=E.HELD)
         return False
     health, reasons = health_of(lead)
     if health == "red":
-        enrollment.status, enrollment.due_at, enrollment.reason = E.STOPPED, None, reasons[0]
+        looked_at.end(enrollment, E.STOPPED, reasons[0])
         return False
     return True
-
-
-def _wait(enrollment: Enrollment, reason: str, until: datetime, held: list, *, status: str = E.ACTIVE) -> None:
-    if enrollment.reason != reason[:400]:
-        held.append(enrollment)  # a new reason is a line in the log; the same one again is not
-    enrollment.status, enrollment.reason, enrollment.due_at = status, reason[:400], until
 
 
 def _mailbox_for(enrollment: Enrollment, slots: Slots) -> Mailbox | None:
@@ -222,26 +274,14 @@ def _touch(enrollment: Enrollment, step: Step, composed: Composed, message_id, n
     )  # fmt: skip
 
 
-def _write(campaign, due, drafts: list[Draft], touches: list[Touch], held: list[Enrollment], now) -> None:
+def _write(looked_at: _LookedAt, drafts: list[Draft], touches: list[Touch]) -> None:
     Thread.objects.bulk_create([draft.thread for draft in drafts if draft.thread._state.adding])
-    queue_messages(drafts, now=now)
+    queue_messages(drafts, now=looked_at.now)
     # Breaks the transaction if a position was planned before: the last line against a step going out twice.
     Touch.objects.bulk_create(touches)
-    for row in due:
+    for row in looked_at.rows:
         row.thread_id = row.thread.pk if row.thread else None
     Enrollment.objects.bulk_update(
-        due, ["status", "reason", "position", "due_at", "mailbox", "thread"], batch_size=100
+        looked_at.rows, ["status", "reason", "position", "due_at", "mailbox", "thread"], batch_size=100
     )
-    record_events(
-        [
-            {
-                "workspace": campaign.workspace,
-                "kind": "enrollment.held",
-                "summary": f"{row.lead.email} waits: {row.reason}",
-                "now": now,
-                "campaign_id": campaign.id,
-                "lead_id": row.lead_id,
-            }
-            for row in held
-        ]
-    )
+    record_events(looked_at.facts)

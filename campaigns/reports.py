@@ -73,6 +73,8 @@ def next_send(campaign: Campaign, *, now: datetime) -> tuple[datetime | None, st
     if wanted is None:
         parked = Message.objects.filter(lane=campaign.lane_id, state=S.UNKNOWN).count()
         return None, f"{parked} parked mail(s) await a decision." if parked else "Nobody is waiting for a step."
+    if not mailboxes_of(campaign):
+        return None, "No mailbox of this run may send now."
     moment, reason = max(wanted, now), "It is due." if wanted <= now else "The wait before the next step."
     for later, why in _obstacles(campaign, now):
         if later > moment:

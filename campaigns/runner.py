@@ -3,6 +3,7 @@
 Any tick may be lost, doubled or late: what is due is a query, and every write is under a lock or a constraint.
 """
 
+import logging
 import random
 from datetime import datetime
 
@@ -11,13 +12,14 @@ from django.db import transaction
 from apikeys.events import record_event
 from apikeys.models import Workspace
 from apikeys.services import now_for
-from campaigns.collecting import collect
+from campaigns.collecting import BATCH, collect
 from campaigns.models import Campaign, Enrollment
 from campaigns.planning import plan
 from campaigns.states import WrongState, move
 from outbound.clock import real_now
 
 A = Campaign.Status
+logger = logging.getLogger(__name__)
 
 
 def tick(*, now: datetime | None = None, workspace: Workspace | None = None) -> set:
@@ -34,13 +36,22 @@ def tick(*, now: datetime | None = None, workspace: Workspace | None = None) -> 
 
 
 def _tick_for(workspaces, now: datetime) -> set:
-    while collect(workspaces=workspaces, now=now):
-        pass
+    while collect(workspaces=workspaces, now=now) >= BATCH:
+        pass  # only a backlog: while mail leaves there is always one more fact, and planning must have its turn
     busy: set = set()
     for campaign in _in_turn(_running().filter(workspace__in=workspaces, status=A.ACTIVE), now):
-        busy |= plan(campaign, now=now)
-        complete_if_done(campaign, now=now)
+        busy |= _plan_safely(campaign, now)
     return busy
+
+
+def _plan_safely(campaign: Campaign, now: datetime) -> set:
+    try:
+        busy = plan(campaign, now=now)
+        complete_if_done(campaign, now=now)
+        return busy
+    except Exception:  # noqa: BLE001  one campaign's surprise must not keep the others from sending
+        logger.exception("Could not plan campaign %s", campaign.pk)
+        return set()
 
 
 def _running():

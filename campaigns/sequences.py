@@ -52,10 +52,13 @@ def update_sequence(*, sequence: Sequence, now, steps: list[dict] | None = None,
 
 
 def _change_steps(sequence: Sequence, steps: list[dict], now) -> None:
+    under_way = sequence.campaigns.filter(status__in=UNDER_WAY).select_related("workspace").order_by("id")
+    # The planner holds the same lock: it has queued the old words before us, and we cancel them, or it reads the new ones.
+    runs = list(under_way.select_for_update(no_key=True, of=("self",)))
     if not sequence.campaigns.exists():
         sequence.versions.all().delete()
     version = _add_version(sequence, steps, now)
-    for campaign in sequence.campaigns.filter(status__in=UNDER_WAY).select_related("workspace"):
+    for campaign in runs:
         cancel_queued(campaign.lane_id, reason="The sequence was edited.", now=now)
         record_event(
             workspace=campaign.workspace, kind="campaign.edited", campaign_id=campaign.id, now=now,

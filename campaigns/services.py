@@ -199,6 +199,7 @@ def stop(*, campaign: Campaign, now: datetime) -> Campaign:
     campaign = move(campaign, "stop", ended_at=now)
     close_lane(campaign.lane_id, now=now)
     walking = campaign.enrollments.filter(status__in=[*Enrollment.WALKING, Enrollment.Status.PAUSED])
+    list(walking.select_for_update(no_key=True).order_by("id").values_list("pk"))  # in the order the collector locks them
     walking.update(status=Enrollment.Status.STOPPED, reason="The run was stopped.", due_at=None)
     _log(campaign, "campaign.stopped", f"{campaign.name} was stopped for good", now)
     return campaign
