@@ -21,9 +21,9 @@ def digests_of(workspace: Workspace, email: str) -> tuple[str, str]:
 
 
 def is_suppressed(workspace: Workspace, email: str) -> Suppression | None:
-    return (
-        Suppression.objects.filter(workspace=workspace, digest__in=digests_of(workspace, email)).order_by("id").first()
-    )
+    """Why the address must not be written to; of several reasons not "said no", which a person may override."""
+    rows = Suppression.objects.filter(workspace=workspace, digest__in=digests_of(workspace, email))
+    return min(rows, key=lambda row: (row.kind == Suppression.Kind.REPLIED_NO, row.id), default=None)
 
 
 def suppressed_among(workspace: Workspace, emails) -> set[str]:

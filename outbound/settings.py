@@ -1,11 +1,13 @@
 """All settings, grouped. Every variable is read through env.py and described in .env.example."""
 
+from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 
-from outbound.env import env_bool, env_database, env_int, env_list, env_text
+from outbound.env import env_bool, env_database, env_int, env_list, env_servers, env_text, env_tiers
 from outbound.home import field_keys, home_folder, secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -18,7 +20,8 @@ FIELD_ENCRYPTION_KEYS = field_keys(OUTBOUND_HOME)
 PUBLIC_URL = env_text("PUBLIC_URL").rstrip("/")  # https://outbound.example.com: in unsubscribe links
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "*" if not PUBLIC_URL else PUBLIC_URL.split("//")[-1].split("/")[0].split(":")[0] + ",localhost,127.0.0.1")
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS", PUBLIC_URL)
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env_bool("BEHIND_PROXY", False) else None
+BEHIND_PROXY = env_bool("BEHIND_PROXY", False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
 X_FRAME_OPTIONS = "DENY"
 
@@ -128,16 +131,36 @@ SMTP_DOT_TIMEOUT_SECONDS = env_int("SMTP_DOT_TIMEOUT_SECONDS", 300, least=1)
 UNKNOWN_AFTER_SECONDS = env_int("UNKNOWN_AFTER_SECONDS", 900, least=1)  # must exceed the dot's time-out + 5 s
 if UNKNOWN_AFTER_SECONDS <= SMTP_DOT_TIMEOUT_SECONDS + 5:
     raise ImproperlyConfigured("UNKNOWN_AFTER_SECONDS must exceed SMTP_DOT_TIMEOUT_SECONDS by more than 5.")
+REPLY_WAIT_SECONDS = env_int("REPLY_WAIT_SECONDS", 20)  # how long POST /replies waits for the mail server's answer
 MAX_BODY_BYTES = 10 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 # Networks that may be connected to although they are private: a mail server of one's own, and tests.
 OUTBOUND_PRIVATE_NETWORKS = env_list("OUTBOUND_PRIVATE_NETWORKS")
+
+# --- What a caller may use --------------------------------------------------------------------------------------------
+RATE_LIMIT_PER_MINUTE = env_int("RATE_LIMIT_PER_MINUTE", 300, least=1)  # of one key
+RATE_LIMIT_BURST = env_int("RATE_LIMIT_BURST", 60, least=1)  # of one key in 10 seconds
+RATE_LIMIT_BULK_PER_MINUTE = env_int("RATE_LIMIT_BULK_PER_MINUTE", 10, least=1)  # imports and other bulk work of one key
+RATE_LIMIT_SIGN_IN_PER_MINUTE = env_int("RATE_LIMIT_SIGN_IN_PER_MINUTE", 20, least=1)  # of one address
+RATE_LIMIT_FAILED_AUTH_PER_MINUTE = env_int("RATE_LIMIT_FAILED_AUTH_PER_MINUTE", 120, least=1)  # of one address
+RATELIMIT_IP_META_KEY = "apikeys.throttling.client_address"
+# {"growth": {"leads": 50000, …}}: what is not named is unlimited, as everything is for those who host it themselves.
+TIER_LIMITS = env_tiers("TIER_LIMITS")
 
 # --- The writer of variables ------------------------------------------------------------------------------------------
 ANTHROPIC_API_KEY = env_text("ANTHROPIC_API_KEY")
 ANTHROPIC_BASE_URL = env_text("ANTHROPIC_BASE_URL")
 ANTHROPIC_MODEL = env_text("ANTHROPIC_MODEL", "claude-haiku-5-5")
 WRITER_CONCURRENCY = env_int("WRITER_CONCURRENCY", 8, least=1)
+
+# --- Validation of addresses ------------------------------------------------------------------------------------------
+DNS_NAMESERVERS = env_servers("DNS_NAMESERVERS", port=53)  # none: the machine's own
+DNS_TIMEOUT_SECONDS = env_int("DNS_TIMEOUT_SECONDS", 3, least=1)  # of one try
+DNS_TRIES = env_int("DNS_TRIES", 2, least=1)
+DNS_CONCURRENCY = env_int("DNS_CONCURRENCY", 32, least=1)  # questions of one worker at a time
+# Plugs, as dotted paths of functions (docs/validation.md); without them nothing but the DNS is asked.
+VALIDATION_CATCH_ALL_PROBE = env_text("VALIDATION_CATCH_ALL_PROBE")
+VALIDATION_THIRD_PARTY = env_text("VALIDATION_THIRD_PARTY")
 
 # --- REST -------------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
@@ -155,6 +178,16 @@ REST_FRAMEWORK = {
     "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
     "COERCE_DECIMAL_TO_STRING": True,
 }
+SIMPLE_JWT = {
+    "ALGORITHM": "HS256",
+    # As long as the algorithm wants, whatever SECRET_KEY is, and good for nothing else.
+    "SIGNING_KEY": sha256(f"outbound.tokens:{SECRET_KEY}".encode()).hexdigest(),
+    "ISSUER": "outbound",
+    "AUDIENCE": "outbound.api",
+    "USER_ID_CLAIM": "sub",
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=7),
+}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Outbound API",
     "DESCRIPTION": "Leads, personal lines, sequences and runs. Send `Authorization: Bearer aiob_…` with every request.",
@@ -168,6 +201,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "LeadStatus": "leads.models.Lead.Status",
         "RunStatus": ["running", "paused", "completed", "failed", "stopped"],
+        "BulkResultStatus": ["created", "duplicate", "rejected", "error"],
         "LeadResultStatus": ["created", "updated", "duplicate", "rejected"],
     },
     "SWAGGER_UI_DIST": "SIDECAR",
