@@ -242,6 +242,7 @@ UNFOLD = {
 }  # fmt: skip
 STATIC_URL = "/static/"
 STATIC_ROOT = OUTBOUND_HOME / "static"
+STATIC_ROOT.mkdir(exist_ok=True)
 WHITENOISE_USE_FINDERS = True  # no collectstatic needed to start
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
