@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 URL = os.environ["OUTBOUND_URL"].rstrip("/") + "/api/mcp"
 HEADERS = {"Authorization": f"Bearer {os.environ['OUTBOUND_KEY']}"}
 MODE, STEPS, TAG = sys.argv[1:]
+POLLS = 60
 VERSION = importlib.metadata.version("mcp")
 
 
@@ -66,6 +67,18 @@ def field(result, snake, camel):
     return getattr(result, snake, None) if hasattr(result, snake) else getattr(result, camel)
 
 
+async def answer(client, step, arguments):
+    """What the tool answers; where the step says until when, asked again until it is so."""
+    for _ in range(POLLS):
+        result = await client.call_tool(step["tool"], arguments)
+        assert not field(result, "is_error", "isError"), f"{step['tool']}: {result.content[0].text}"
+        shown = field(result, "structured_content", "structuredContent")
+        if "until" not in step or looked_up(step["until"]["path"], shown) == step["until"]["is"]:
+            return shown
+        await asyncio.sleep(1)
+    raise AssertionError(f"{step['tool']} did not come to {step['until']}: {shown}")
+
+
 async def main():
     with open(STEPS) as file:
         steps = json.load(file)
@@ -74,9 +87,7 @@ async def main():
         tools = [tool.name for tool in (await client.list_tools()).tools]
         assert len(tools) == 24, f"{len(tools)} tools: {tools}"
         for step in steps:
-            result = await client.call_tool(step["tool"], filled(step["arguments"], known))
-            assert not field(result, "is_error", "isError"), f"{step['tool']}: {result.content[0].text}"
-            known[step["tool"]] = field(result, "structured_content", "structuredContent")
+            known[step["tool"]] = await answer(client, step, filled(step["arguments"], known))
         wrong = await client.call_tool("create_group", {"nam": "x"})
         assert field(wrong, "is_error", "isError")
         assert "Did you mean 'name'?" in wrong.content[0].text
