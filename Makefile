@@ -6,7 +6,7 @@ ARGS ?=
 LINT := $(VENV)/bin/ruff
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo run test test-quick test-full lint format requirements clean
+.PHONY: help setup setup-dev demo run test test-quick test-full test-clients lint format requirements clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test-quick: setup-dev ## The quick loop: SQLite only, without the slow ones
 
 test-full: setup-dev ## As CI does: both places or it fails
 	@TEST_REQUIRE_SERVERS=1 $(PY) .ci/test.py $(ARGS)
+
+test-clients: setup-dev ## Real MCP clients (Python and TypeScript SDKs, Inspector) do the nine calls; installs them once
+	@$(PY) -m pytest -q -m clients tests/mcp_clients $(ARGS)
 
 lint: setup-dev ## Style, formatting, and types of the pure parts
 	@$(LINT) check .

@@ -13,9 +13,9 @@ from pathlib import Path
 HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("MCP_CLIENTS_CACHE", "~/.cache/outbound-mcp-clients")).expanduser()
 PYTHON_SDKS = ("mcp==2.3.0", "mcp==1.30.0")
-TYPESCRIPT_SDKS = ("@modelcontextprotocol/sdk@1.32.2", "@modelcontextprotocol/client@2.4.0")
-# The Inspector wants Node 22; this package brings it, whatever Node the machine has.
-INSPECTOR = ("node@22.23.3", "@modelcontextprotocol/inspector@2.12.0")
+NODE = "node@22.23.3"  # brings its own: the Inspector wants 22, whatever the machine has
+TYPESCRIPT_SDKS = (NODE, "@modelcontextprotocol/sdk@1.32.2", "@modelcontextprotocol/client@2.4.0")
+INSPECTOR = (NODE, "@modelcontextprotocol/inspector@2.12.0")
 INSPECTOR_PROGRAM = "node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js"
 
 
@@ -66,9 +66,8 @@ def python_client(package: str, mode: str, tag: str, environment: dict) -> str:
 def typescript_client(mode: str, tag: str, environment: dict) -> str:
     folder = node_folder(TYPESCRIPT_SDKS)
     shutil.copy(HERE / "typescript_client.mjs", folder)
-    return run(
-        ["node", "typescript_client.mjs", mode, HERE / "workflow.json", tag], cwd=folder, environment=environment
-    )
+    command = [folder / "node_modules/.bin/node", "typescript_client.mjs", mode, HERE / "workflow.json", tag]
+    return run(command, cwd=folder, environment=environment)
 
 
 def inspector(era: str, environment: dict, *arguments: str) -> str:
