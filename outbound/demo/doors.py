@@ -1,12 +1,14 @@
 """The two public doors, from the outside: REST and MCP over HTTP, with nothing but Python's own library."""
 
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from urllib.parse import urlencode
 
 PATIENCE = 60  # seconds for one answer
+TRIES = 5
 
 
 class Refused(Exception):
@@ -71,16 +73,21 @@ class Tools:
 
 
 def ask(method: str, address: str, *, key: str, content: bytes | None = None, headers=None) -> dict:
-    """One request, one JSON answer."""
+    """One request, one JSON answer. Who asks too often is told how long to wait, and does."""
     sent = {"Authorization": f"Bearer {key}", "Content-Type": "application/json", **(headers or {})}
     request = urllib.request.Request(address, data=content, method=method, headers=sent)
-    try:
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
-            return json.load(answer)
-    except urllib.error.HTTPError as error:
-        raise Refused(f"{method} {address} → {error.code}: {_sentence(error.read())}") from None
-    except OSError as error:
-        raise Refused(f"{method} {address}: no answer ({error})") from None
+    for _ in range(TRIES):
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            refusal = f"{method} {address} → {error.code}: {_sentence(error.read())}"
+            if error.code != 429:
+                raise Refused(refusal) from None
+            time.sleep(int(error.headers.get("Retry-After", 1)))
+        except OSError as error:
+            raise Refused(f"{method} {address}: no answer ({error})") from None
+    raise Refused(refusal)
 
 
 def _sentence(body: bytes) -> str:

@@ -16,40 +16,51 @@ def let_time_pass(stage: Stage) -> None:
     """Turn the clock to whatever comes next, until nobody is owed a mail any more."""
     stage.screen.heading("8. Turn the clock   POST /sandbox/clock")
     for _ in range(MOST_TURNS):
-        now = _settle(stage)
-        _show(stage, now)
+        wait_for(lambda: _is_quiet(stage), why="what is due to happen", every=1.0)
+        _show(stage)
         if _is_over(stage.facts.run):
+            stage.facts.mails = list(stage.rest.every(_path(stage)))  # in every state, for the expectations
             return
-        if _awaited(stage.facts.mails, after=now - SLOWEST_ANSWER):
-            turn_clock(stage, by=SLOWEST_ANSWER)
-        elif stage.facts.run["next_send_at"]:
-            turn_clock(stage, by=max(_moment(stage.facts.run["next_send_at"]) - now, timedelta(0)) + MARGIN)
-        else:
-            turn_clock(stage, by=MARGIN)
+        turn_clock(stage, by=_to_what_comes_next(stage))
     raise TimeoutError("The run did not come to its end.")
 
 
 def turn_clock(stage: Stage, *, by: timedelta) -> None:
-    stage.rest.post("/sandbox/clock", {"advance_seconds": int(by.total_seconds())})
+    clock = stage.rest.post("/sandbox/clock", {"advance_seconds": int(by.total_seconds())})
+    stage.turned_by = timedelta(seconds=clock["turned_by_seconds"])
 
 
-def all_mails(stage: Stage) -> list[dict]:
-    return list(stage.rest.every(f"/runs/{stage.facts.run['id']}/messages"))
+def read_mails(stage: Stage) -> None:
+    """The mails of the run, out and in, newest first; those out again only when there are more."""
+    out = [mail for mail in stage.facts.mails if mail["direction"] == "out"]
+    if len(out) != _gone(stage.facts.run):
+        out = [mail for state in ("sent", "unknown") for mail in stage.rest.every(_path(stage), state=state)]
+    stage.facts.mails = [*out, *stage.rest.every(_path(stage), state="received")]
 
 
-def _settle(stage: Stage) -> datetime:
-    """Wait until everything that is due has happened. Returns the workspace's time then."""
+def _path(stage: Stage) -> str:
+    return f"/runs/{stage.facts.run['id']}/messages"
 
-    def look() -> datetime | None:
-        run = stage.facts.run = stage.rest.get(f"/runs/{stage.facts.run['id']}")
-        now = _moment(stage.rest.get("/sandbox/clock")["now"])
-        due = run["next_send_at"] and _moment(run["next_send_at"]) <= now
-        if due or run["progress"]["queued"] or run["progress"]["in_flight"]:
-            return None
-        stage.facts.mails = all_mails(stage)
-        return None if _awaited(stage.facts.mails, before=now - SLOWEST_ANSWER) else now
 
-    return wait_for(look, why="what is due to happen")
+def _gone(run: dict) -> int:
+    return run["progress"]["sent"] + run["progress"]["unknown"]
+
+
+def _to_what_comes_next(stage: Stage) -> timedelta:
+    next_send_at = stage.facts.run["next_send_at"]
+    if _awaited(stage.facts.mails, after=stage.now - SLOWEST_ANSWER) or not next_send_at:
+        return SLOWEST_ANSWER
+    return max(_moment(next_send_at) - stage.now, timedelta(0)) + MARGIN
+
+
+def _is_quiet(stage: Stage) -> bool:
+    """Everything that is due has happened: no mail waits to leave, and whoever was going to answer by now has."""
+    run = stage.facts.run = stage.rest.get(f"/runs/{stage.facts.run['id']}")
+    due = run["next_send_at"] and _moment(run["next_send_at"]) <= stage.now
+    if due or run["progress"]["queued"] or run["progress"]["in_flight"]:
+        return False
+    read_mails(stage)
+    return not _awaited(stage.facts.mails, before=stage.now - SLOWEST_ANSWER)
 
 
 def _awaited(mails: list[dict], *, before: datetime | None = None, after: datetime | None = None) -> list[dict]:
@@ -74,11 +85,13 @@ def _is_over(run: dict) -> bool:
     return leads["active"] + leads["held"] <= run["progress"]["unknown"]
 
 
-def _show(stage: Stage, now: datetime) -> None:
+def _show(stage: Stage) -> None:
     leads, sent = stage.facts.run["lead_status_breakdown"], stage.facts.run["progress"]["sent"]
     back = sum(mail["direction"] == "in" for mail in stage.facts.mails)
     ended = [f"{leads[kind]} {kind}" for kind in ("replied", "bounced", "unsubscribed", "completed") if leads[kind]]
-    stage.screen.say(f"   {now:%a %d %b %H:%M}   {sent:>3} mails out, {back:>2} back   {', '.join(ended)}".rstrip())
+    stage.screen.say(
+        f"   {stage.now:%a %d %b %H:%M}   {sent:>3} mails out, {back:>2} back   {', '.join(ended)}".rstrip()
+    )
 
 
 def _sent_at(mail: dict) -> datetime:

@@ -3,7 +3,7 @@
 import textwrap
 from datetime import timedelta
 
-from outbound.demo.fortnight import all_mails, turn_clock
+from outbound.demo.fortnight import read_mails, turn_clock
 from outbound.demo.people import VARIABLE
 from outbound.demo.screen import wait_for
 from outbound.demo.stage import Stage
@@ -112,4 +112,4 @@ def _wait_for_first_mails(stage: Stage, *, but_the_held: bool) -> None:
         return gone + (leads["held"] if but_the_held else 0) >= wanted
 
     wait_for(look, why="the first mails")
-    stage.facts.mails = all_mails(stage)
+    read_mails(stage)

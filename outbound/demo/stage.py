@@ -1,6 +1,7 @@
 """What the steps of the demo share: the two doors, the screen, and what has come to light so far."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from outbound.demo.doors import Rest, Tools
@@ -30,3 +31,10 @@ class Stage:
     screen: Screen
     examples: Path
     facts: Facts = field(default_factory=Facts)
+    # How far the workspace's clock is ahead of ours.
+    turned_by: timedelta = timedelta(0)
+
+    @property
+    def now(self) -> datetime:
+        """What time it is in the workspace."""
+        return datetime.now(UTC) + self.turned_by
