@@ -1,15 +1,19 @@
-"""Who is asking: a Bearer key by its prefix (decisions C11, C12)."""
+"""Who is asking: an API key or a person's token, told apart by how it begins, never by trial (decisions C11, C12)."""
 
 import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.conf import settings
 from django.utils import timezone
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 
 from apikeys.models import ApiKey, Workspace
+from apikeys.scopes import ROLE_SCOPES
+from apikeys.throttling import refuse_address
+from apikeys.tokens import TOKEN_START, member_of
 
 REALM = 'Bearer realm="outbound"'
 # Written at most once a minute: a read must not cost a write.
@@ -31,11 +35,20 @@ class Caller:
 
 class BearerAuthentication(BaseAuthentication):
     def authenticate(self, request):
-        caller = authenticate_header(request.META.get("HTTP_AUTHORIZATION", ""))
+        caller = authenticate_request(request)
         return caller, caller
 
     def authenticate_header(self, request):
         return REALM
+
+
+def authenticate_request(request) -> Caller:
+    """The caller of a request. AuthenticationFailed (401); RateLimited (429) for an address that fails too often."""
+    try:
+        return authenticate_header(request.META.get("HTTP_AUTHORIZATION", ""))
+    except AuthenticationFailed:
+        refuse_address(request, group="failed-auth", per_minute=settings.RATE_LIMIT_FAILED_AUTH_PER_MINUTE)
+        raise
 
 
 def authenticate_header(header: str) -> Caller:
@@ -49,6 +62,21 @@ def authenticate_header(header: str) -> Caller:
 
 
 def authenticate_token(raw: str) -> Caller:
+    return _person(raw) if raw.startswith(TOKEN_START) else _key(raw)
+
+
+def _person(raw: str) -> Caller:
+    """A person in one workspace. User and membership are read anew: who left or was shut out is out at once."""
+    membership = member_of(raw)
+    return Caller(
+        id=f"user:{membership.user_id}:{membership.workspace_id}",
+        name=membership.user.get_username(),
+        workspace=membership.workspace,
+        scopes=ROLE_SCOPES.get(membership.role, frozenset()),
+    )
+
+
+def _key(raw: str) -> Caller:
     now = timezone.now()
     key = ApiKey.objects.select_related("workspace").filter(digest=digest_of(raw)).first()
     if key is None or key.revoked_at or (key.expires_at and key.expires_at <= now):

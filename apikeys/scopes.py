@@ -25,3 +25,12 @@ SCOPES = {
     "keys:write": "Create and revoke API keys",
 }
 ALL_SCOPES = tuple(SCOPES)
+_READS = frozenset(scope for scope in SCOPES if scope.endswith(":read"))
+# What keepers alone do: settings of the workspace, keys, and addresses that we send facts to.
+_KEEPING = frozenset({"account:write", "keys:read", "keys:write", "webhooks:read", "webhooks:write"})
+ROLE_SCOPES = {
+    "owner": frozenset(ALL_SCOPES),
+    "admin": frozenset(ALL_SCOPES),
+    "member": frozenset(ALL_SCOPES) - _KEEPING,
+    "viewer": _READS - _KEEPING,
+}

@@ -23,11 +23,30 @@ class LiveClock(ApiError):
     message = "Only a test workspace's clock can be turned. Use a key that starts with aiob_test_."
 
 
+class ScopeNotHeld(ApiError):
+    status, code = 403, "scope_not_held"
+
+
 def create_workspace(*, name: str, livemode: bool = True, **fields) -> Workspace:
     """A new tenant. A test workspace gets sample settings, so that a launch in it needs nothing else."""
     if not livemode:
         fields.setdefault("postal_address", "Sample Street 1, 12345 Sample Town")
     return Workspace.objects.create(name=name, slug=_free_slug(name), livemode=livemode, **fields)
+
+
+def update_workspace(*, workspace: Workspace, **fields) -> Workspace:
+    """Change settings; only the given columns, so that changes at the same moment do not undo each other."""
+    if fields:
+        Workspace.objects.filter(pk=workspace.pk).update(**fields)
+    return Workspace.objects.get(pk=workspace.pk)
+
+
+def grant_key(*, workspace: Workspace, held: frozenset[str], scopes, **fields):
+    """create_key() by a caller who holds `held`; ScopeNotHeld (403) for what it may not do itself."""
+    beyond = sorted(set(scopes) - held)
+    if beyond:
+        raise ScopeNotHeld(f"You cannot give scopes that you do not have: {', '.join(beyond)}.")
+    return create_key(workspace=workspace, scopes=scopes, **fields)
 
 
 def create_key(*, workspace: Workspace, name: str, scopes=ALL_SCOPES, expires_at: datetime | None = None):

@@ -7,7 +7,8 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from apikeys.idempotency import run_once
-from outbound.api.errors import NotFound
+from apikeys.throttling import RateLimited, Verdict, charge
+from outbound.api.errors import Invalid, NotFound
 from outbound.api.parsers import refuse_unstorable
 from outbound.api.serializers import as_uuid
 
@@ -21,6 +22,7 @@ class WorkspaceViewSet(GenericViewSet):
     """
 
     scopes: dict[str, str] = {}
+    bulk_actions: tuple[str, ...] = ()  # these have a smaller bucket besides (Superkabe §6)
     pagination_class = None
     filter_backends: list = []
     lookup_value_regex = "[^/]+"
@@ -73,13 +75,53 @@ class WorkspaceViewSet(GenericViewSet):
 
     def dispatch(self, request, *args, **kwargs):
         self._afterwards: list[Callable] = []
+        self._caller_id = ""
+        self._verdict: Verdict | None = None
         return super().dispatch(request, *args, **kwargs)
+
+    def perform_authentication(self, request):
+        super().perform_authentication(request)
+        self._caller_id = request.auth.id
+
+    def check_throttles(self, request):
+        if not self._charged().allowed:
+            raise RateLimited()
+
+    def finalize_response(self, request, response, *args, **kwargs):
+        """Limits stand on every answer to a known caller; one refused before the limiter was asked costs as much."""
+        response = super().finalize_response(request, response, *args, **kwargs)
+        for name, value in self._charged().headers.items() if self._caller_id else ():
+            response.headers.setdefault(name, value)
+        return response
+
+    def _charged(self) -> Verdict:
+        if self._verdict is None:
+            self._verdict = charge(self._caller_id, bulk=self.action in self.bulk_actions)
+        return self._verdict
+
+    def check_permissions(self, request):
+        if self.action in (None, "metadata"):  # no such method here: there is no scope to ask for
+            self.http_method_not_allowed(request)
+        super().check_permissions(request)
 
     def initial(self, request, *args, **kwargs):
         super().initial(request, *args, **kwargs)
         handler = getattr(self, request.method.lower(), None)
+        self._refuse_undeclared(request)
         if request.method in WRITES and handler is not None:
             setattr(self, request.method.lower(), self._once(handler))
+
+    def _refuse_undeclared(self, request) -> None:
+        """Input where an action takes none is as wrong as an unknown field where it takes some (decisions C21)."""
+        takes = getattr(getattr(self, self.action), "takes", None)
+        if takes is None:
+            return
+        given = [] if takes.query else list(request.query_params)
+        if takes.body is None and request.method in WRITES and isinstance(request.data, dict):
+            given += list(request.data)
+        if given:
+            details = {name: ["Unknown field."] for name in given}
+            raise Invalid(f"{given[0]}: Unknown field.", details=details)
 
     def _once(self, handler):
         """The handler of a write, under its Idempotency-Key when there is one."""
@@ -106,7 +148,7 @@ class WorkspaceViewSet(GenericViewSet):
             key=key,
             method=self.request.method,
             path=self.request.path,
-            body=_canonical(self.request.data),
+            body=_canonical(self.request),
             effect=effect,
         )
         if replayed:
@@ -114,7 +156,10 @@ class WorkspaceViewSet(GenericViewSet):
         return Response(data, status=status)
 
 
-def _canonical(data) -> bytes:
-    return json.dumps(data, sort_keys=True, default=str).encode()
+def _canonical(request) -> bytes:
+    """What two requests with one key must share: the body, and the query where an import's options stand."""
+    body = request.data if isinstance(request.data, bytes) else json.dumps(request.data, sort_keys=True, default=str).encode()
+    query = json.dumps(sorted(request.query_params.lists())).encode() if request.query_params else b""
+    return query + body
 
 

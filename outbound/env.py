@@ -1,5 +1,7 @@
 """Readers for environment variables. Each refuses nonsense at start, so a typo is a message and not a surprise."""
 
+import ipaddress
+import json
 import os
 from pathlib import Path
 
@@ -36,6 +38,18 @@ def env_list(name: str, default: str = "") -> list[str]:
     return [part.strip() for part in env_text(name, default).split(",") if part.strip()]
 
 
+def env_servers(name: str, *, port: int) -> list[tuple[str, int]]:
+    """[(address, port)] of "127.0.0.1:5353, 9.9.9.9, [2620:fe::fe]:53": addresses only, since a name would need a server."""
+    found = []
+    for part in env_list(name):
+        host, _, given = part.rpartition(":") if part.count(":") == 1 or "]:" in part else (part, "", "")
+        try:
+            found.append((str(ipaddress.ip_address(host.strip("[]"))), int(given or port)))
+        except ValueError:
+            raise ImproperlyConfigured(f"{name} must hold addresses such as 127.0.0.1:5353, not {part!r}.") from None
+    return found
+
+
 def env_secret(name: str) -> str:
     """The variable itself, or the content of the file that NAME_FILE points at (as container secrets are given)."""
     path = env_text(f"{name}_FILE")
@@ -45,6 +59,24 @@ def env_secret(name: str) -> str:
         return Path(path).read_text().strip()
     except OSError as error:
         raise ImproperlyConfigured(f"{name}_FILE cannot be read: {error.strerror}.") from None
+
+
+def env_tiers(name: str) -> dict[str, dict[str, int | None]]:
+    """Limits by tier, as JSON: {"growth": {"leads": 50000}}; null or absent is unlimited."""
+    known = ("leads", "domains", "mailboxes", "monthly_sends", "validation_credits")
+    try:
+        tiers = json.loads(env_text(name, "{}"))
+        wrong = [
+            f"{tier}.{limit}"
+            for tier, limits in tiers.items()
+            for limit, value in limits.items()
+            if limit not in known or not (value is None or type(value) is int and value >= 0)
+        ]
+    except (ValueError, AttributeError):
+        raise ImproperlyConfigured(f'{name} must be JSON such as {{"growth": {{"leads": 50000}}}}.') from None
+    if wrong:
+        raise ImproperlyConfigured(f"{name}: {wrong[0]} is not one of {', '.join(known)}, or no whole number.")
+    return tiers
 
 
 def env_database(name: str, default_path: Path) -> dict:
