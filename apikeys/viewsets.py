@@ -9,7 +9,7 @@ from rest_framework.viewsets import GenericViewSet
 from apikeys.idempotency import run_once
 from apikeys.throttling import RateLimited, Verdict, charge
 from outbound.api.errors import Invalid, NotFound
-from outbound.api.parsers import refuse_unstorable
+from outbound.api.parsers import UNSTORABLE, refuse_unstorable
 from outbound.api.serializers import as_uuid
 
 WRITES = ("POST", "PATCH", "PUT", "DELETE")
@@ -107,6 +107,8 @@ class WorkspaceViewSet(GenericViewSet):
     def initial(self, request, *args, **kwargs):
         super().initial(request, *args, **kwargs)
         handler = getattr(self, request.method.lower(), None)
+        if any(UNSTORABLE.search(value) for value in kwargs.values()):
+            raise NotFound()  # no row can have that name
         self._refuse_undeclared(request)
         if request.method in WRITES and handler is not None:
             setattr(self, request.method.lower(), self._once(handler))

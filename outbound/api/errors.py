@@ -78,7 +78,7 @@ def flatten(detail, path="") -> dict[str, list[str]]:
         return {path or "body": [str(sentence) for sentence in sentences]}
     flat: dict[str, list[str]] = {}
     for name, value in pairs:
-        flat.update(flatten(value, name.removesuffix(".non_field_errors")))
+        flat.update(flatten(value, name.removesuffix("non_field_errors").removesuffix(".")))
     return flat
 
 
@@ -95,7 +95,7 @@ def as_api_error(error: Exception) -> ApiError | None:
     if isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
     if isinstance(error, exceptions.APIException):
-        found = ApiError(str(error.detail), headers=_headers(error))
+        found = ApiError(str(error.detail), details=getattr(error, "details", None), headers=_headers(error))
         found.status, found.code = error.status_code, str(error.default_code)
         return found
     return None
@@ -113,6 +113,7 @@ def _headers(error) -> dict:
 def exception_handler(error, context):
     found = as_api_error(error)
     if found is None:
-        logger.exception("Unexpected failure in %s", context["view"].__class__.__name__)
-        return Response(error_body("Something went wrong on our side. Try again.", "server_error"), status=500)
+        body = error_body("Something went wrong on our side. Try again.", "server_error")
+        logger.exception("Unexpected failure in %s, request_id %s", context["view"].__class__.__name__, body["request_id"])
+        return Response(body, status=500)
     return Response(found.body(), status=found.status, headers=found.headers)

@@ -1,9 +1,20 @@
 """How a view tells OpenAPI what it takes and gives, with the envelope around it: one decorator beside each action."""
 
+from dataclasses import dataclass
+
 from drf_spectacular.utils import OpenApiParameter, OpenApiTypes, extend_schema
 from rest_framework import serializers
 
 from outbound.api.serializers import Output
+
+
+@dataclass(frozen=True)
+class Takes:
+    """What an operation takes: kept on the action, for the check of undeclared input and for the contract tests."""
+
+    operation_id: str
+    body: object
+    query: type | None
 
 
 class MetaOutput(Output):
@@ -49,6 +60,7 @@ def documented(operation_id: str, output=None, *, body=None, query=None, many=Fa
 
     def decorate(action):
         writes = body is not None or status in (201, 204) or operation_id.split("_")[0] not in ("list", "get", "export")
+        action.takes = Takes(operation_id, body, query)
         answer = raw if raw is not None else enveloped(output, many=many) if output else None
         return extend_schema(
             operation_id=operation_id,

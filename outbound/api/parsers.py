@@ -11,8 +11,19 @@ from rest_framework.parsers import BaseParser
 from outbound.api.errors import TooLarge
 
 MAX_DEPTH = 32
-_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")  # PostgreSQL refuses both in text and jsonb
+UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")  # PostgreSQL refuses both in text and jsonb
 _DEEPENS, _SHALLOWS = frozenset(b"[{"), frozenset(b"]}")
+
+
+class Unstorable(ParseError):
+    """Text that no database takes, and where it stands."""
+
+    default_code = "invalid"
+
+    def __init__(self, where: str):
+        sentence = "Text must not contain NUL characters or lone surrogates."
+        super().__init__(f"{where}: {sentence}")
+        self.details = {where: [sentence]}
 
 
 class SafeJSONParser(BaseParser):
@@ -47,18 +58,18 @@ def parse_json(body: bytes):
     return data
 
 
-def refuse_unstorable(data) -> None:
-    """NUL characters and lone surrogates, in keys and values alike."""
+def refuse_unstorable(data, where: str = "body") -> None:
+    """NUL characters and lone surrogates, in keys and values alike; Unstorable says where (steps.0.subject)."""
     if isinstance(data, str):
-        if _UNSTORABLE.search(data):
-            raise ParseError("Text must not contain NUL characters or lone surrogates.")
+        if UNSTORABLE.search(data):
+            raise Unstorable(where)
     elif isinstance(data, dict):
         for key, value in data.items():
-            refuse_unstorable(key)
-            refuse_unstorable(value)
+            refuse_unstorable(key, where)
+            refuse_unstorable(value, f"{where}.{key}" if where != "body" else key)
     elif isinstance(data, list):
-        for value in data:
-            refuse_unstorable(value)
+        for index, value in enumerate(data):
+            refuse_unstorable(value, f"{where}.{index}" if where != "body" else str(index))
 
 
 def _refuse_constant(name):
