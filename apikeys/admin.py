@@ -73,6 +73,11 @@ class WorkspaceAdmin(OwnedAdmin):
     def has_delete_permission(self, request, obj=None):
         return False
 
+    def formfield_for_dbfield(self, db_field, request, **kwargs):
+        if db_field.name == "public_url":
+            kwargs["assume_scheme"] = "https"
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
     @admin.display(description="Mode", ordering="livemode")
     def mode(self, obj):
         return mode_badge(obj)

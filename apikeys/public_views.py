@@ -69,8 +69,8 @@ def setup_page(request: HttpRequest, token: str) -> HttpResponse:
 
 def _page(request: HttpRequest, context: dict, *, status: int) -> HttpResponse:
     response = render(request, "setup.html", context, status=status)
-    # The address is a secret: it must not leave with a click or a picture.
-    response["Referrer-Policy"] = "no-referrer"
+    # The address is a secret and must not leave with a click. (Not "no-referrer": the form's Origin would be "null".)
+    response["Referrer-Policy"] = "same-origin"
     response["Content-Security-Policy"] = (
         "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'"
     )

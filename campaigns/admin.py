@@ -126,7 +126,7 @@ class CampaignAdmin(LogAdmin):
     fieldsets = [
         (None, {"fields": ["workspace", ("sequence", "group"), ("engine", "mailboxes")]}),
         ("Schedule", {"fields": [
-            ("schedule_timezone", "schedule_days"), ("schedule_start_time", "schedule_end_time"),
+            ("schedule_timezone", "days"), ("schedule_start_time", "schedule_end_time"),
             ("daily_limit", "send_gap_minutes"),
         ]}),
         ("Dates", {"fields": [("launched_at", "ended_at")]}),
@@ -151,6 +151,10 @@ class CampaignAdmin(LogAdmin):
     @admin.display(description="Status", ordering="status")
     def status_badge(self, obj):
         return status_badge(obj)
+
+    @admin.display(description="Days")
+    def days(self, obj):
+        return ", ".join(obj.schedule_days)
 
     @admin.display(description="On their way · all")
     def people(self, obj):

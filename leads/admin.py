@@ -1,17 +1,15 @@
 """Leads: people, groups, variables, suppressions, files that came in."""
 
-from django import forms
 from django.contrib import admin
 from django.db.models import Count
 from django.utils.html import format_html
-from unfold.widgets import UnfoldAdminFileFieldWidget
 
 from apikeys.models import Event
 from apikeys.services import now_for
 from leads import imports, services, variables
+from leads.forms import ImportForm, LeadForm, SuppressionForm
 from leads.health import health_of
 from leads.models import Group, GroupMember, Import, Lead, Suppression, Variable, VariableValue
-from leads.rows import LEAD_FIELDS, RowRefused, read_row
 from leads.tasks import generate_due, read_imports
 from outbound.admin_base import IdFilter, LogAdmin, OwnedAdmin, Verb, WorkspaceFilter
 from outbound.admin_display import AMBER, BLUE, GREEN, GREY, RED, badge, badge_column, list_url, when
@@ -20,38 +18,15 @@ from outbound.doorbell import ring
 HEALTH_COLORS = {"green": GREEN, "yellow": AMBER, "red": RED}
 STATUS_COLORS = {"active": GREEN, "paused": AMBER, "blocked": RED}
 VALUE_COLORS = {
-    "done": GREEN, "overridden": GREEN, "pending": BLUE, "generating": BLUE, "failed": RED, "skipped": AMBER, "stale": AMBER,
-}  # fmt: skip
+    "done": GREEN,
+    "overridden": GREEN,
+    "pending": BLUE,
+    "generating": BLUE,
+    "failed": RED,
+    "skipped": AMBER,
+    "stale": AMBER,
+}
 IMPORT_COLORS = {"done": GREEN, "failed": RED, "running": BLUE, "queued": BLUE}
-
-
-class LeadForm(forms.ModelForm):
-    class Meta:
-        model = Lead
-        fields = ["workspace", *LEAD_FIELDS]
-
-    def clean(self):
-        """Held to the rules of every other door: what a row may be is said in leads/rows.py."""
-        data = super().clean()
-        try:
-            self.row = read_row(self._given(data), email_required=self.instance._state.adding)
-        except RowRefused as refused:
-            for name, sentences in refused.details.items():
-                self.add_error(name if name in self.fields else None, sentences)
-        workspace = data.get("workspace") or self.instance.__dict__.get("workspace_id")
-        others = Lead.objects.filter(workspace=workspace, email=str(data.get("email", "")).strip().lower())
-        if workspace and others.exclude(pk=self.instance.pk).exists():
-            self.add_error("email", "Another lead has this address.")
-        return data
-
-    def _given(self, data: dict) -> dict:
-        """A new lead: what is filled in. A change: what differs; a key of custom that was taken out is sent as null."""
-        if self.instance._state.adding:
-            return {name: data[name] for name in LEAD_FIELDS if data.get(name) not in (None, "")}
-        given = {name: data[name] for name in self.changed_data if name in LEAD_FIELDS and name in data}
-        if "custom" in given:
-            given["custom"] = {**dict.fromkeys(self.instance.custom), **(given["custom"] or {})}
-        return given
 
 
 class InGroupFilter(IdFilter):
@@ -112,10 +87,6 @@ class LeadAdmin(OwnedAdmin):
 
     def delete_model(self, request, obj):
         services.delete_lead(lead=obj)
-
-    def delete_queryset(self, request, queryset):
-        for lead in queryset:
-            services.delete_lead(lead=lead)
 
     def do_suppress(self, request, obj):
         services.suppress(
@@ -315,19 +286,6 @@ def writer_of(value) -> str:
     return badge("sandbox", AMBER) if value.writer == "sandbox" else value.model or value.writer or "–"
 
 
-class SuppressionForm(forms.ModelForm):
-    class Meta:
-        model = Suppression
-        fields = ["workspace", "value", "kind", "reason"]
-        help_texts = {"value": "An address, or a whole domain as @acme.com."}
-
-    def clean_value(self):
-        value = self.cleaned_data["value"].strip().lower()
-        if "@" not in value:
-            raise forms.ValidationError("Give an address, or a domain as @acme.com.")
-        return value
-
-
 @admin.register(Suppression)
 class SuppressionAdmin(OwnedAdmin):
     form = SuppressionForm
@@ -353,19 +311,6 @@ class SuppressionAdmin(OwnedAdmin):
         return services.suppress(**form.cleaned_data, now=now_for(obj.workspace))
 
 
-class ImportForm(forms.ModelForm):
-    file = forms.FileField(help_text="CSV or XLSX, 10 MB at most.", widget=UnfoldAdminFileFieldWidget)
-    on_duplicate = forms.ChoiceField(choices=[("update", "update the lead"), ("skip", "leave the lead as it is")])
-    groups = forms.CharField(required=False, help_text="Names of groups, separated by commas. New ones are made.")
-
-    class Meta:
-        model = Import
-        fields = ["workspace"]
-
-    def clean_groups(self):
-        return [name.strip() for name in self.cleaned_data["groups"].split(",") if name.strip()]
-
-
 @admin.register(Import)
 class ImportAdmin(OwnedAdmin):
     form = ImportForm
@@ -378,9 +323,20 @@ class ImportAdmin(OwnedAdmin):
     overview_template = "admin/outbound/import.html"
     state_badge = staticmethod(badge_column("state", IMPORT_COLORS, "State"))
     shown = [
-        "workspace", "filename", "state", "failure", "total", "created", "updated", "duplicates", "rejected", "suppressed",
-        "mapping", "options", "finished_at",
-    ]  # fmt: skip
+        "workspace",
+        "filename",
+        "state",
+        "failure",
+        "total",
+        "created",
+        "updated",
+        "duplicates",
+        "rejected",
+        "suppressed",
+        "mapping",
+        "options",
+        "finished_at",
+    ]
 
     def get_queryset(self, request):
         return super().get_queryset(request).defer("content", "problems")

@@ -33,15 +33,35 @@ class BrokerMessageAdmin(LogAdmin):
 # --- Sidebar: ordered by job, not by alphabet -------------------------------------------------------------------------
 
 SIDEBAR = [
-    ("Leads", [("Leads", "leads.lead", "person"), ("Groups", "leads.group", "groups"), ("Variables", "leads.variable", "edit_note"),
-               ("Suppressions", "leads.suppression", "block"), ("Imports", "leads.import", "upload_file")]),
-    ("Campaigns", [("Runs", "campaigns.campaign", "rocket_launch"), ("Sequences", "campaigns.sequence", "format_list_numbered")]),
-    ("Sending", [("Mailboxes", "sending.mailbox", "alternate_email"), ("Domains", "sending.domain", "dns"),
-                 ("Conversations", "sending.thread", "forum")]),
-    ("Log", [("Outbox", "sending.message", "outbox"), ("Events", "apikeys.event", "history"),
-             ("Who is where", "campaigns.enrollment", "directions_walk")]),
+    (
+        "Leads",
+        [
+            ("Leads", "leads.lead", "person"),
+            ("Groups", "leads.group", "groups"),
+            ("Variables", "leads.variable", "edit_note"),
+            ("Suppressions", "leads.suppression", "block"),
+            ("Imports", "leads.import", "upload_file"),
+        ],
+    ),
+    (
+        "Campaigns",
+        [
+            ("Runs", "campaigns.campaign", "rocket_launch"),
+            ("Sequences", "campaigns.sequence", "format_list_numbered"),
+            ("Enrollments", "campaigns.enrollment", "directions_walk"),
+        ],
+    ),
+    (
+        "Sending",
+        [
+            ("Mailboxes", "sending.mailbox", "alternate_email"),
+            ("Domains", "sending.domain", "dns"),
+            ("Conversations", "sending.thread", "forum"),
+        ],
+    ),
+    ("Log", [("Outbox", "sending.message", "outbox"), ("Events", "apikeys.event", "history")]),
     ("Access", [("Workspaces", "apikeys.workspace", "domain"), ("API keys", "apikeys.apikey", "key")]),
-]  # fmt: skip
+]
 
 
 def navigation(request) -> list[dict]:
@@ -94,15 +114,45 @@ def cards(workspace) -> list[dict]:
     }
     running = of[Campaign].filter(status="active")
     return [
-        _card("Replies waiting", unanswered(of[Message]), list_url("sending.message", waiting="reply", **here), "forum", "good"),
-        _card("Parked sends", of[Message].filter(state="unknown"), list_url("sending.message", state="unknown", **here), "help", "bad"),
-        _card("Mailboxes in trouble", troubled(of[Mailbox]), list_url("sending.mailbox", trouble="yes", **here), "warning", "bad"),
-        _card("Failed variables", of[VariableValue].filter(state="failed"), list_url("leads.variablevalue", state="failed", **here), "edit_off", "bad"),
-        _card("Failed imports", of[Import].filter(state="failed"), list_url("leads.import", state="failed", **here), "error", "bad"),
+        _card(
+            "Replies waiting",
+            unanswered(of[Message]),
+            list_url("sending.message", waiting="reply", **here),
+            "forum",
+            "good",
+        ),
+        _card(
+            "Parked sends",
+            of[Message].filter(state="unknown"),
+            list_url("sending.message", state="unknown", **here),
+            "help",
+            "bad",
+        ),
+        _card(
+            "Mailboxes in trouble",
+            troubled(of[Mailbox]),
+            list_url("sending.mailbox", trouble="yes", **here),
+            "warning",
+            "bad",
+        ),
+        _card(
+            "Failed variables",
+            of[VariableValue].filter(state="failed"),
+            list_url("leads.variablevalue", state="failed", **here),
+            "edit_off",
+            "bad",
+        ),
+        _card(
+            "Failed imports",
+            of[Import].filter(state="failed"),
+            list_url("leads.import", state="failed", **here),
+            "error",
+            "bad",
+        ),
         _card("Running", running, list_url("campaigns.campaign", status="active", **here), "rocket_launch", ""),
         _card("Leads", of[Lead], list_url("leads.lead", **here), "person", ""),
         _card("Mailboxes", of[Mailbox], list_url("sending.mailbox", **here), "alternate_email", ""),
-    ]  # fmt: skip
+    ]
 
 
 def _card(title: str, rows, url: str, icon: str, tone: str) -> dict:
@@ -129,12 +179,19 @@ def chart(workspace) -> dict:
     top = max([1, *(max(sent, replied) for _, sent, replied in counts)])
     bars = [
         {
-            "day": day, "sent": sent, "replied": replied, "x": index * 40, "x_replied": index * 40 + 18,
-            "x_label": index * 40 + 17, "y_sent": 100 - sent * 90 // top, "h_sent": sent * 90 // top,
-            "y_replied": 100 - max(replied * 90 // top, 2 * bool(replied)), "h_replied": max(replied * 90 // top, 2 * bool(replied)),
+            "day": day,
+            "sent": sent,
+            "replied": replied,
+            "x": index * 40,
+            "x_replied": index * 40 + 18,
+            "x_label": index * 40 + 17,
+            "y_sent": 100 - sent * 90 // top,
+            "h_sent": sent * 90 // top,
+            "y_replied": 100 - max(replied * 90 // top, 2 * bool(replied)),
+            "h_replied": max(replied * 90 // top, 2 * bool(replied)),
         }
         for index, (day, sent, replied) in enumerate(counts)
-    ]  # fmt: skip
+    ]
     totals = {"sent": sum(each[1] for each in counts), "replied": sum(each[2] for each in counts)}
     return {"bars": bars, "top": top, "width": DAYS * 40, **totals}
 

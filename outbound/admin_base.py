@@ -16,6 +16,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils import timezone
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.paginator import InfinitePaginator
 
@@ -35,6 +36,9 @@ class Verb:
     confirm: str = ""
     danger: bool = False
     bulk: bool = False
+
+
+DELETE = Verb("delete", "Delete", "Delete for good?", danger=True, bulk=True)
 
 
 def roles_of(request) -> dict:
@@ -188,9 +192,9 @@ class OwnedAdmin(Scoped, ModelAdmin):
 
     def get_actions(self, request):
         found = super().get_actions(request)
-        if not self.has_delete_permission(request):
-            found.pop("delete_selected", None)
-        for verb in self.verbs:
+        found.pop("delete_selected", None)  # it would delete rows behind the services' backs
+        verbs = [*self.verbs, DELETE] if self.has_delete_permission(request) else self.verbs
+        for verb in verbs:
             if verb.bulk and self.may_act(request):
                 found[f"verb_{verb.name}"] = (self._bulk(verb), f"verb_{verb.name}", verb.label)
         return found
@@ -237,6 +241,22 @@ class OwnedAdmin(Scoped, ModelAdmin):
         for sentence in refusals[:10]:
             messages.error(request, sentence)
 
+    # Deleting: the service says what goes along and what refuses it, and no page loads all that hangs on a row.
+
+    def do_delete(self, request, obj):
+        self.delete_model(request, obj)
+        return f"{obj} was deleted."
+
+    def get_deleted_objects(self, objs, request):
+        return [str(obj) for obj in objs], {self.opts.verbose_name_plural: len(objs)}, set(), []
+
+    def delete_view(self, request, object_id, extra_context=None):
+        try:
+            return super().delete_view(request, object_id, extra_context)
+        except ApiError as error:
+            messages.error(request, error.message)
+            return HttpResponseRedirect(list_url(self.opts.label_lower))
+
     # The form: what a service refuses becomes a red message, and nothing is saved.
 
     def changeform_view(self, request, object_id=None, form_url="", extra_context=None):
@@ -247,10 +267,22 @@ class OwnedAdmin(Scoped, ModelAdmin):
             context["overview_template"] = self.overview_template
             context.update(self.overview(request, obj))
         try:
-            return super().changeform_view(request, object_id, form_url, context)
+            # Every moment on the page, and every one typed into it, is in the workspace's timezone.
+            with timezone.override(self._zone(request, object_id)):
+                response = super().changeform_view(request, object_id, form_url, context)
+                return response.render() if hasattr(response, "render") else response
         except ApiError as error:
             messages.error(request, error.message)
             return HttpResponseRedirect(request.get_full_path())
+
+    def _zone(self, request, object_id) -> str:
+        """Of the row's workspace; of the only one the person has, while there is no row yet."""
+        if object_id is None:
+            zones = list(visible_workspaces(request).values_list("timezone", flat=True)[:2])
+            return zones[0] if len(zones) == 1 else "UTC"
+        obj = self.get_object(request, unquote(object_id))
+        owner = follow(obj, (self.workspace_path or "").removesuffix("_id")) if obj is not None else None
+        return getattr(owner, "timezone", None) or getattr(obj, "timezone", None) or "UTC"
 
     def _buttons(self, obj) -> list[dict]:
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_do"
@@ -308,9 +340,7 @@ class SecretAdmin(OwnedAdmin):
             "raw": request._raw_secret,
             "back": list_url(self.opts.label_lower),
         }
-        response = TemplateResponse(request, "admin/outbound/secret_once.html", context)
-        response["Cache-Control"] = "no-store"
-        return response
+        return TemplateResponse(request, "admin/outbound/secret_once.html", context)  # no-store, as every admin page
 
     def has_delete_permission(self, request, obj=None):
         return False

@@ -9,6 +9,8 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
 
+from outbound.clock import real_now
+
 GREEN, AMBER, RED, BLUE, GREY = "green", "amber", "red", "blue", "grey"
 
 
@@ -41,9 +43,13 @@ def when(field: str, description: str, *, workspace: str = "workspace"):
 
     @admin.display(description=description, ordering=field)
     def column(obj):
-        owner = follow(obj, workspace)
+        owner, moment = follow(obj, workspace), getattr(obj, field)
+        if moment is None:
+            return "–"
         zone = owner.timezone if owner else "UTC"
-        return format_html('<span class="ob-when" title="{}">{}</span>', zone, local_time(getattr(obj, field), zone))
+        here = moment.astimezone(zoneinfo.ZoneInfo(zone))
+        short = here.strftime("%d %b %H:%M" if here.year == real_now().year else "%d %b %Y")
+        return format_html('<span class="ob-when" title="{} {}">{}</span>', local_time(moment, zone), zone, short)
 
     return column
 

@@ -9,17 +9,13 @@ from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget
 from apikeys.models import Event
 from apikeys.services import now_for
 from outbound.admin_base import LogAdmin, OwnedAdmin, Verb, WorkspaceFilter
-from outbound.admin_display import AMBER, BLUE, GREEN, GREY, RED, badge, badge_column, when
+from outbound.admin_display import AMBER, GREEN, RED, badge, badge_column, when
 from sending import limits, services
+from sending.letter_views import KIND_COLORS, STATE_COLORS, shown
 from sending.mailboxes import MAY_SEND, check_connection, pause_mailbox, resume_mailbox
 from sending.models import Domain, Lane, Mailbox, Message, MessageBody, SandboxDelivery, SendCounter, Thread
 from sending.providers import PROVIDERS
 
-STATE_COLORS = {
-    "sent": GREEN, "received": GREEN, "queued": BLUE, "claimed": BLUE, "committed": BLUE, "unknown": AMBER,
-    "refused": RED, "canceled": GREY, "skipped": AMBER,
-}  # fmt: skip
-KIND_COLORS = {"reply": GREEN, "auto_reply": GREY, "bounce": RED, "complaint": RED, "unsubscribe": AMBER}
 PHASE_COLORS = {"healthy": GREEN, "warning": AMBER, "paused": RED}
 
 
@@ -37,9 +33,12 @@ class MailboxForm(forms.ModelForm):
     """The password is taken and never given back: the field starts empty, and empty means unchanged."""
 
     new_password = forms.CharField(
-        label="Password", required=False, strip=False, help_text="Kept encrypted and never shown. Leave it empty to keep the one there is.",
+        label="Password",
+        required=False,
+        strip=False,
+        help_text="Kept encrypted, never shown. Leave it empty to keep the one there is.",
         widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
-    )  # fmt: skip
+    )
 
     class Meta:
         model = Mailbox
@@ -166,7 +165,8 @@ class MailboxAdmin(OwnedAdmin):
 
     def create(self, request, obj, form):
         data = dict(form.cleaned_data)
-        return services.connect_mailbox(**data, password=data.pop("new_password"), now=now_for(obj.workspace))
+        password = data.pop("new_password")
+        return services.connect_mailbox(**data, password=password, now=now_for(obj.workspace))
 
     def update(self, request, obj, form):
         if form.cleaned_data["new_password"]:
@@ -260,7 +260,7 @@ class MessageAdmin(LogAdmin):
         "with_whom",
         "kind_badge",
         "state_badge",
-        "state_reason",
+        "why",
         when("send_at", "Planned"),
         when("settled_at", "Settled"),
     ]
@@ -271,7 +271,7 @@ class MessageAdmin(LogAdmin):
     state_badge = staticmethod(badge_column("state", STATE_COLORS, "State"))
     kind_badge = staticmethod(badge_column("kind", KIND_COLORS, "Kind"))
     fields = [
-        "workspace", "thread", "mailbox", "lead", "lane", "answers", "rfc_message_id", "provider_message_id", "attempt",
+        "workspace", "thread", "mailbox", "lead", "answers", "rfc_message_id", "provider_message_id", "attempt",
         "not_after", "committed_at",
     ]  # fmt: skip
     verbs = (
@@ -289,6 +289,11 @@ class MessageAdmin(LogAdmin):
     @admin.display(description="Subject", ordering="subject")
     def headline(self, obj):
         return obj.subject[:70] or "(no subject)"
+
+    @admin.display(description="Why")
+    def why(self, obj):
+        # What the server said to a mail that was sent is on its page; here it would hide the sentences that matter.
+        return "" if obj.state == Message.State.SENT else obj.state_reason
 
     @admin.display(description="With")
     def with_whom(self, obj):
@@ -320,36 +325,6 @@ class MessageAdmin(LogAdmin):
             else [],
             "zone": obj.workspace.timezone,
         }
-
-
-# Nothing is fetched and nothing runs: the frame's sandbox forbids scripts, this forbids pictures that report a reading.
-FRAME_HEAD = (
-    '<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
-    "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">"
-    "<style>body{font:14px/1.5 sans-serif;color:#111;background:#fff;margin:12px;overflow-wrap:anywhere}"
-    "a{pointer-events:none}</style>"
-)
-
-
-def shown(message: Message) -> dict:
-    """A mail as the page shows it. `frame` is a whole document for the srcdoc of a sandboxed iframe."""
-    body = getattr(message, "body", None)
-    html = body.html if body else ""
-    return {
-        "message": message,
-        "state": badge(message.state, STATE_COLORS.get(message.state, GREY)),
-        "kind": badge(message.kind.replace("_", " "), KIND_COLORS.get(message.kind, GREY)),
-        "frame": FRAME_HEAD + html if html else "",
-        "text": body.text if body else "",
-        "headers": headers_of(bytes(body.raw)) if body and body.raw else "",
-        "size": len(body.raw) if body and body.raw else 0,
-    }
-
-
-def headers_of(raw: bytes) -> str:
-    """The header lines as they go over the wire."""
-    head = raw.replace(b"\r\n", b"\n").partition(b"\n\n")[0]
-    return head[:64_000].decode("utf-8", "replace")
 
 
 @admin.register(MessageBody)
