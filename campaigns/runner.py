@@ -17,6 +17,7 @@ from campaigns.models import Campaign, Enrollment
 from campaigns.planning import plan
 from campaigns.states import WrongState, move
 from outbound.clock import real_now
+from sending.services import let_answer
 
 A = Campaign.Status
 logger = logging.getLogger(__name__)
@@ -28,11 +29,17 @@ def tick(*, now: datetime | None = None, workspace: Workspace | None = None) -> 
     Returns the ids of the mailboxes that have something new to send.
     """
     if workspace is not None:
-        return _tick_for([workspace.pk], now or now_for(workspace))
+        return _tick_one(workspace, now or now_for(workspace))
     busy = _tick_for(Workspace.objects.filter(livemode=True).values("pk"), now or real_now())
     for each in Workspace.objects.filter(livemode=False, pk__in=_running().values("workspace_id")):
-        busy |= _tick_for([each.pk], now_for(each))
+        busy |= _tick_one(each, now_for(each))
     return busy
+
+
+def _tick_one(workspace: Workspace, now: datetime) -> set:
+    if not workspace.livemode:
+        let_answer(workspace)
+    return _tick_for([workspace.pk], now)
 
 
 def _tick_for(workspaces, now: datetime) -> set:

@@ -18,12 +18,13 @@ from sending.inbox import receive
 from sending.letters import public_url, rfc_message_id, unsubscribe_url
 from sending.models import Domain, Lane, Mailbox, Message, MessageBody, Thread
 from sending.postoffice import dispatch, drain, due_mailboxes, transport_of
+from sending.sandbox_world import let_answer
 from sending.states import move
 
 __all__ = [
     "Draft", "cancel_queued", "close_lane", "connect_mailbox", "decide_unknown", "dispatch", "drain", "due_mailboxes",
-    "in_flight", "open_lane", "public_url", "queue_messages", "receive", "sandbox_mailbox", "shut_lane",
-    "transport_of", "unsubscribe", "unsubscribe_url", "wait_until_quiet",
+    "in_flight", "let_answer", "open_lane", "public_url", "queue_messages", "receive", "sandbox_mailbox",
+    "shut_lane", "transport_of", "unsubscribe", "unsubscribe_url", "wait_until_quiet",
 ]  # fmt: skip
 
 # A committed message whose dot has not left by then never sends it (postoffice.DOT_WITHIN, and a second).
