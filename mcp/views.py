@@ -1,6 +1,7 @@
 """The one address of MCP. A plain Django view: DRF would negotiate, parse and envelope; MCP wants none of the three.
 
-Order of refusals: origin (403), method (405), key (401), toolset (400), type (415), size (413), then JSON-RPC's own.
+Order of refusals: origin (403), method (405), key (401), rate (429), toolset (400), type (415), size (413), then
+JSON-RPC's own.
 """
 
 import json
@@ -14,10 +15,11 @@ from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework.exceptions import AuthenticationFailed
 
-from apikeys.authentication import REALM, authenticate_header
+from apikeys.authentication import REALM, authenticate_request
+from apikeys.throttling import RateLimited, charge
 from mcp import jsonrpc
 from mcp.capability import document
-from mcp.exchange import exchange
+from mcp.exchange import MOST_IN_A_BATCH, exchange
 from mcp.jsonrpc import REFUSED, RpcError
 from mcp.methods import Session
 from mcp.registry import ALL, TOOLS, TOOLSETS, Registry
@@ -42,10 +44,13 @@ class McpView(View):
     def dispatch(self, request, *args, **kwargs):
         try:
             check_origin(request)
-            return super().dispatch(request, *args, **kwargs)
+            response = super().dispatch(request, *args, **kwargs)
         except Refused as refused:
             body = jsonrpc.failure(None, RpcError(REFUSED, refused.message))
-            return as_json(body, refused.status, refused.headers)
+            response = as_json(body, refused.status, refused.headers)
+        for name, value in getattr(request, "rate_headers", {}).items():
+            response[name] = value
+        return response
 
     def get(self, request):
         """The capability document; 405 for whoever wants a stream, since a 200 has two SDKs ask again for ever."""
@@ -66,7 +71,10 @@ class McpView(View):
     def post(self, request):
         caller = authenticated(request)
         session = Session(caller, visible_tools(request, self.registry, scopes=caller.scopes))
-        status, answer = exchange(session, json_body(request), request.headers)
+        body = json_body(request)
+        if more := messages_in(body) - 1:
+            pay(request, caller, cost=more)
+        status, answer = exchange(session, body, request.headers)
         return HttpResponse(status=status) if answer is None else as_json(answer, status)
 
     def http_method_not_allowed(self, request, *args, **kwargs):
@@ -103,14 +111,36 @@ def _name(netloc: str) -> str:
 
 
 def authenticated(request):
-    """The caller, or 401 in words a person reading an agent's log understands."""
+    """The caller, who has paid for one message; or 401 in words a person reading an agent's log understands."""
     header = request.headers.get("Authorization", "")
     try:
-        return authenticate_header(header)
+        caller = authenticate_request(request)
+    except RateLimited as limited:
+        raise Refused(429, limited.message, limited.headers) from None
     except AuthenticationFailed as failed:
         # No resource_metadata: clients would start an OAuth dance that we do not dance.
         challenge = f'{REALM}, error="invalid_token"' if header else REALM
         raise Refused(401, str(failed.detail), {"WWW-Authenticate": challenge}) from None
+    pay(request, caller)
+    return caller
+
+
+def pay(request, caller, *, cost: int = 1) -> None:
+    """Take from the buckets that REST takes from, too; what is left stands on the answer."""
+    verdict = charge(caller.id, cost=cost)
+    request.rate_headers = verdict.headers
+    if not verdict.allowed:
+        raise Refused(429, RateLimited.message)
+
+
+def messages_in(body: bytes) -> int:
+    """How many there are to pay for. What cannot be read, or is too long to be answered, is told so for less."""
+    if body.lstrip()[:1] != b"[":
+        return 1
+    try:
+        return min(max(1, len(jsonrpc.parse(body))), MOST_IN_A_BATCH)
+    except RpcError:
+        return 1
 
 
 def visible_tools(request, registry: Registry, *, scopes) -> dict:

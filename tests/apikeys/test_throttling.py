@@ -1,5 +1,6 @@
 """Rate limits: the arithmetic in three places, the headers, and what happens when Redis goes away."""
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -9,7 +10,7 @@ from urllib.request import Request, urlopen
 import fakeredis
 import pytest
 from django.conf import settings as configured
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
@@ -26,6 +27,7 @@ from tests.base import Api
 DEAD = "redis://127.0.0.1:1/0"
 SECOND = 1_000_000
 NOW = 1_795_000_000 * SECOND
+PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 PLACES = ["fake", pytest.param("real", marks=pytest.mark.skipif(not configured.REDIS_URL, reason="no Redis here"))]
 
 
@@ -358,3 +360,56 @@ def test_a_person_in_two_workspaces_is_counted_in_each(limits):
     one, other = f"user:1:{time.time_ns()}", f"user:1:{time.time_ns() + 1}"
 
     assert [charge(name).allowed for name in (one, one, other)] == [True, False, True]
+
+
+class TestTools:
+    """MCP takes from the same buckets."""
+
+    def ask(self, raw_key: str, body, **headers):
+        given = {"HTTP_AUTHORIZATION": f"Bearer {raw_key}", **headers}
+        return Client().post("/api/mcp", json.dumps(body), content_type="application/json", **given)
+
+    def test_headers_stand_on_every_answer(self, acme, limits):
+        key = make.key(acme)
+
+        answers = [
+            self.ask(key, PING),
+            self.ask(key, {"jsonrpc": "2.0", "id": 1, "method": "nope"}),
+            self.ask(key, "rubbish"),
+            self.ask(key, PING, QUERY_STRING="toolsets=nope"),
+            Client().get("/api/mcp", HTTP_AUTHORIZATION=f"Bearer {key}"),
+        ]
+
+        assert [answer["X-RateLimit-Remaining"] for answer in answers] == ["299", "298", "297", "296", "295"]
+        assert "X-RateLimit-Limit" not in Client().get("/api/mcp")
+
+    def test_a_refusal_is_json_rpc_and_counts_with_rest(self, acme, limits):
+        limits(minute=2)
+        key = make.key(acme)
+        Api(key)("get", "/groups")
+        assert self.ask(key, PING).status_code == 200
+
+        refused = self.ask(key, PING)
+
+        assert refused.status_code == 429
+        assert int(refused["Retry-After"]) >= 1
+        assert refused["X-RateLimit-Limit"] == "2"
+        assert "Retry-After" in refused.json()["error"]["message"]
+
+    def test_each_message_of_a_batch_is_paid_for(self, acme, limits):
+        limits(burst=5)
+        key = make.key(acme)
+
+        assert self.ask(key, [PING] * 3)["X-RateLimit-Remaining"] == "297"
+        refused = self.ask(key, [PING] * 4)
+
+        assert refused.status_code == 429
+        assert refused["X-RateLimit-Limit"] == "5"
+
+    def test_an_address_that_fails_too_often_is_told_to_wait(self, db, settings):
+        settings.RATE_LIMIT_FAILED_AUTH_PER_MINUTE = 2
+
+        answers = [self.ask("aiob_live_x", PING, REMOTE_ADDR="198.51.100.10") for _ in range(3)]
+
+        assert [answer.status_code for answer in answers] == [401, 401, 429]
+        assert int(answers[2]["Retry-After"]) >= 1
