@@ -4,6 +4,8 @@ from apikeys.models import Event, Workspace
 
 EVENT_KINDS = {
     "lead.created": "A lead was added",
+    "lead.validated": "A lead's address was judged",
+    "lead.health_changed": "A lead's health changed after validation",
     "lead.replied": "A lead answered",
     "lead.unsubscribed": "A lead opted out",
     "lead.away": "A lead's mailbox answered that they are away",

@@ -1,24 +1,31 @@
 """Whether a lead is safe to write to (decisions §3). Pure."""
 
 GREEN, YELLOW, RED = "green", "yellow", "red"
-_RISKY_TLDS = frozenset("tk ml ga cf gq top xyz click loan work zip mov icu cam rest".split())
+INVALID_UP_TO = 10  # the scores of the short cuts to invalid: syntax 0, disposable 5, no MX 10
+RISKY_TLDS = frozenset("tk ml ga cf gq top xyz click loan work zip mov icu cam rest".split())
 
 
 def health_of(lead) -> tuple[str, list[str]]:
     """(green | yellow | red, reasons). `lead` has status, is_disposable, is_role, email, validation_*, is_catch_all."""
     if lead.status == "blocked":
         return RED, ["The address is suppressed."]
-    if lead.validation_status == "invalid":
+    if _is_invalid(lead):
         return RED, ["The address is invalid."]
     reasons = [(points, why) for points, why in _deductions(lead) if points]
     score = 100 - sum(points for points, _ in reasons)
     return (GREEN if score >= 80 else YELLOW if score >= 50 else RED), [why for _, why in reasons]
 
 
+def _is_invalid(lead) -> bool:
+    """While it is asked again, the old verdict stands: nothing may slip out meanwhile."""
+    again = lead.validation_status == "pending" and lead.validation_score is not None
+    return lead.validation_status == "invalid" or (again and lead.validation_score <= INVALID_UP_TO)
+
+
 def _deductions(lead):
     yield 100 * lead.is_disposable, "The address is disposable."
     yield 30 * lead.is_role, "The address belongs to a role, not to a person."
-    yield 25 * (lead.email.rpartition(".")[2] in _RISKY_TLDS), "The address ends in a risky top-level domain."
+    yield 25 * (lead.email.rpartition(".")[2] in RISKY_TLDS), "The address ends in a risky top-level domain."
     yield 20 * bool(lead.is_catch_all), "The domain accepts every address."
     if lead.validation_score is not None:
         yield max(0, 50 - lead.validation_score / 2), f"Validation scored it {lead.validation_score} of 100."

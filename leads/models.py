@@ -72,6 +72,8 @@ class Lead(WorkspaceOwned):
     is_catch_all = models.BooleanField(null=True, editable=False)
     validation_status = models.CharField(max_length=10, null=True, editable=False)  # noqa: DJ001  null = never asked (C19)
     validation_score = models.PositiveSmallIntegerField(null=True, editable=False)
+    validation_reason = models.CharField(max_length=200, blank=True, default="", db_default="", editable=False)
+    validated_at = models.DateTimeField(null=True, editable=False)
 
     # Activity, written only by leads.services.record_activity with F().
     emails_sent = models.PositiveIntegerField(default=0, editable=False)
@@ -97,10 +99,66 @@ class Lead(WorkspaceOwned):
             models.Index(fields=["workspace", "-created_at", "-id"], name="lead_newest"),
             # For a whole domain's suppression and validation.
             models.Index(fields=["workspace", "email_domain"], name="lead_by_domain"),
+            # For GET /leads?validation_status=…, newest first, and for the counts of GET /validation/results.
+            models.Index(
+                fields=["workspace", "validation_status", "-created_at", "-id"],
+                condition=Q(validation_status__isnull=False),
+                name="lead_by_verdict",
+            ),
         ]
 
     def __str__(self):
         return self.email
+
+
+class DomainFact(WorkspaceOwned):
+    """What the DNS says of a domain that leads live at, and whether there is work for it: asking, or judging leads.
+
+    One row per workspace and domain, not one for everybody: a shared one would tell a tenant whom others write to.
+    """
+
+    class Outcome(models.TextChoices):
+        MX = "mx"
+        ADDRESS = "address"  # no MX, but an address: mail is tried there (RFC 5321 5.1)
+        NONE = "none"  # takes no mail
+        UNKNOWN = "unknown"  # nobody answered
+
+    domain = models.CharField(max_length=253)
+    outcome = models.CharField(max_length=10, choices=Outcome, blank=True, default="")  # "" = not asked yet
+    detail = models.CharField(max_length=200, blank=True, default="")
+    is_catch_all = models.BooleanField(null=True)  # null = not proven
+    fresh_until = models.DateTimeField(null=True)  # business time; asked again only after it
+    retries = models.PositiveSmallIntegerField(default=0)
+    due_at = models.DateTimeField(null=True)  # business time; null = nothing to do
+    token = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+
+    objects = OwnedQuerySet.as_manager()
+
+    class Meta:
+        constraints = [UniqueConstraint(fields=["workspace", "domain"], name="one_fact_per_domain_in_workspace")]
+        indexes = [
+            # For leads.domain_facts.claim(), every minute and when rung.
+            models.Index(fields=["workspace", "due_at"], condition=Q(due_at__isnull=False), name="domain_to_check")
+        ]
+
+    def __str__(self):
+        return f"{self.domain}: {self.outcome or 'not asked yet'}"
+
+
+class ValidationCredits(WorkspaceOwned):
+    """How many domains were asked for this month. Its lock also puts a workspace's validation requests in a row."""
+
+    month = models.DateField()
+    spent = models.PositiveIntegerField(default=0)
+
+    objects = OwnedQuerySet.as_manager()
+
+    class Meta:
+        constraints = [UniqueConstraint(fields=["workspace"], name="one_credit_row_per_workspace")]
+
+    def __str__(self):
+        return f"{self.month:%Y-%m}: {self.spent}"
 
 
 class Group(WorkspaceOwned):

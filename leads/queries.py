@@ -1,10 +1,13 @@
 """What other floors may ask about leads without changing anything."""
 
+from django.db.models import Count
+
 from leads.health import health_of
 from leads.models import Lead, Variable, VariableValue
 from leads.rows import TEMPLATE_NAMES, TEXT_FIELDS
+from leads.verdicts import STATUSES
 
-__all__ = ["health_of", "known_names", "lead_values", "variable_values", "variables_named"]
+__all__ = ["health_of", "known_names", "lead_values", "validation_summary", "variable_values", "variables_named"]
 
 _SAMPLE = 200  # leads looked at for keys of custom
 
@@ -37,3 +40,13 @@ def variable_values(leads, variables: dict[str, Variable]) -> dict:
             found.setdefault(row.lead_id, {})[names[row.variable_id]] = row
     return found
 
+
+def validation_summary(workspace) -> dict:
+    """{total_validated, status_breakdown: {valid, risky, invalid, unknown}}, zeros included: one grouped statement.
+
+    What is pending has no verdict, and is not counted.
+    """
+    rows = Lead.objects.for_workspace(workspace).filter(validation_status__in=STATUSES).values("validation_status")
+    counts = dict(rows.annotate(n=Count("id")).values_list("validation_status", "n"))
+    breakdown = {status: counts.get(status, 0) for status in STATUSES}
+    return {"total_validated": sum(breakdown.values()), "status_breakdown": breakdown}

@@ -115,6 +115,8 @@ class LeadOutput(Output):
     health = serializers.SerializerMethodField(help_text="green, yellow or red.")
     validation_status = serializers.CharField(allow_null=True)
     validation_score = serializers.IntegerField(allow_null=True)
+    validation_reason = Text(help_text="Why it is not simply valid.")
+    validated_at = Moment(allow_null=True)
     is_catch_all = serializers.BooleanField(allow_null=True)
     is_disposable = serializers.BooleanField()
     is_role = serializers.BooleanField()
@@ -150,8 +152,14 @@ class ValueOutput(Output):
 class LeadDetailOutput(LeadOutput):
     """A lead with its groups and variable values. Prefetch both."""
 
+    health_reasons = serializers.SerializerMethodField(help_text="What speaks against the lead.")
+    replied_at = Moment(allow_null=True)
+    away_until = Moment(allow_null=True)
     groups = GroupRef(many=True)
     variables = ValueOutput(many=True, source="variable_values")
+
+    def get_health_reasons(self, lead) -> list[str]:
+        return health_of(lead)[1]
 
 
 class LeadResultOutput(Output):

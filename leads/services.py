@@ -10,13 +10,14 @@ from leads.importing import MAX_ROWS, groups_by_name, import_leads
 from leads.models import Group, GroupMember, Lead, Suppression
 from leads.rows import LeadRow
 from leads.suppression import is_suppressed, lock_address, suppress, suppressed_among
+from leads.validation import NEVER_ASKED, queue_validation
 from leads.variables import create_variable
 from outbound.api.errors import Conflict, Invalid
 from outbound.bulk import insert_rows
 
 __all__ = [
     "MAX_ROWS", "add_leads_to_group", "add_lead", "create_group", "create_variable", "delete_group", "delete_lead",
-    "export_leads", "import_leads", "is_suppressed", "lock_address", "record_activity",
+    "export_leads", "import_leads", "is_suppressed", "lock_address", "queue_validation", "record_activity",
     "remove_leads_from_group", "suppress", "suppressed_among", "update_group", "update_lead",
 ]  # fmt: skip
 
@@ -54,7 +55,7 @@ def _move_to(lead: Lead, email: str, fields: dict) -> None:
     if Lead.objects.for_workspace(lead.workspace).filter(email=email).exists():
         raise Invalid.field("email", "Another lead has this address.")
     domain = email_domain(email)
-    fields.update(email_domain=domain, is_disposable=is_disposable(domain), is_role=is_role(email))
+    fields.update(NEVER_ASKED, email_domain=domain, is_disposable=is_disposable(domain), is_role=is_role(email))
     if is_suppressed(lead.workspace, email):
         fields["status"] = Lead.Status.BLOCKED
 

@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from apikeys.services import now_for
-from leads import imports, writing
+from leads import imports, validation, writing
 from leads.models import Import
 
 
@@ -17,3 +17,8 @@ def read_imports(**_):
     for import_id in imports.waiting_imports():
         workspace = Import.objects.select_related("workspace").get(pk=import_id).workspace
         imports.run_import(import_id, now=now_for(workspace))
+
+
+@shared_task(name="leads.validate_due", queue="default")
+def validate_due(**_):
+    validation.validate_due()

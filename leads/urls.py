@@ -1,9 +1,13 @@
 from django.urls import path
 
+from leads.bulk_views import LeadBulkViewSet, ValidationViewSet
 from leads.views import GroupViewSet, ImportViewSet, LeadViewSet, VariableViewSet
 
 urlpatterns = [
     path("leads", LeadViewSet.as_view({"get": "list", "post": "create"})),
+    path("leads/bulk", LeadBulkViewSet.as_view({"post": "bulk"})),
+    path("leads/validate", LeadBulkViewSet.as_view({"post": "validate"})),
+    path("validation/results", ValidationViewSet.as_view({"get": "results"})),
     path("leads/export", LeadViewSet.as_view({"get": "export"})),
     path("leads/<str:pk>", LeadViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"})),
     path("groups", GroupViewSet.as_view({"get": "list", "post": "create"})),

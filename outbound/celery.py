@@ -26,6 +26,7 @@ def _ticks() -> dict:
         "messages of dead workers are freed": _every(10, "sending.reap"),
         "missing variables are written, those of dead workers too": _every(30, "leads.generate_due"),
         "files of leads are read in, those of dead workers too": _every(30, "leads.read_imports"),
+        "domains of leads to validate are asked for": _every(60, "leads.validate_due"),
         "answers kept for repeated requests are forgotten": _every(3600, "apikeys.forget_old_responses"),
     }
 

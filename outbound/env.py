@@ -39,7 +39,7 @@ def env_list(name: str, default: str = "") -> list[str]:
 
 
 def env_servers(name: str, *, port: int) -> list[tuple[str, int]]:
-    """[(address, port)] of "127.0.0.1:5353, 9.9.9.9, [2620:fe::fe]:53": addresses only, since a name would need a server."""
+    """[(address, port)] of "127.0.0.1:5353, 9.9.9.9, [2620:fe::fe]:53": no names, which would need a server."""
     found = []
     for part in env_list(name):
         host, _, given = part.rpartition(":") if part.count(":") == 1 or "]:" in part else (part, "", "")
