@@ -233,6 +233,7 @@ def generate(workspace, variable: Variable, *, group_id=None, lead_ids=None, for
 
 class ImportViewSet(WorkspaceViewSet):
     scopes = {"list": "leads:read", "create": "leads:write", "retrieve": "leads:read"}
+    bulk_actions = ("create",)
 
     def get_parsers(self):
         return [parser() for parser in FILE_PARSERS]
