@@ -8,6 +8,7 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
 from apikeys.public_views import setup_page
 from mcp.views import McpView
+from outbound.account import AccountViewSet
 from outbound.api.errors import error_page
 from sending.public_views import unsubscribe_page
 
@@ -22,6 +23,8 @@ def no_such_api(request, *args):
 
 
 api = [
+    path("account", AccountViewSet.as_view({"get": "retrieve", "patch": "partial_update"})),
+    path("", include("apikeys.urls")),
     path("", include("leads.urls")),
     path("", include("sending.urls")),
     path("", include("campaigns.urls")),
