@@ -43,7 +43,9 @@ def enroll(
     )
 
 
-def enroll_in(workspace: Workspace, campaign: Campaign | None, leads, *, now, include_active_elsewhere, dry_run) -> Audience:
+def enroll_in(
+    workspace: Workspace, campaign: Campaign | None, leads, *, now, include_active_elsewhere, dry_run
+) -> Audience:
     audience = Audience()
     for chunk in _chunks(leads):
         busy = set() if include_active_elsewhere else _walking_elsewhere(chunk, campaign)

@@ -63,7 +63,9 @@ class CampaignLeadsInput(Input):
 
 class CampaignListInput(OptionalPageInput):
     engine = serializers.ChoiceField(choices=Campaign.Engine.values, default="native", help_text="native or instantly.")
-    status = serializers.ChoiceField(choices=CAMPAIGN_STATUS, required=False, help_text="Only campaigns of this status.")
+    status = serializers.ChoiceField(
+        choices=CAMPAIGN_STATUS, required=False, help_text="Only campaigns of this status."
+    )
 
 
 class CampaignCreatedOutput(Output):

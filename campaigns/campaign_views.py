@@ -20,7 +20,8 @@ class CampaignViewSet(WorkspaceViewSet):
     scopes = {
         "list": "campaigns:read", "create": "campaigns:write", "retrieve": "campaigns:read",
         "partial_update": "campaigns:write", "launch": "campaigns:write", "pause": "campaigns:write",
-        "archive": "campaigns:write", "add_leads": "campaigns:write", "report": "reports:read", "replies": "replies:read",
+        "archive": "campaigns:write", "add_leads": "campaigns:write", "report": "reports:read",
+        "replies": "replies:read",
     }  # fmt: skip
 
     def campaign(self, pk) -> Campaign:

@@ -1,4 +1,4 @@
-"""Campaigns in Superkabe's words: a draft with its own steps, leads and schedule, launched later. Once launched it is a run."""
+"""Campaigns in Superkabe's words: a draft with its own steps, leads and schedule. Once launched it is a run."""
 
 from datetime import datetime
 
@@ -51,9 +51,7 @@ def draft_campaign(
     )  # fmt: skip
     audience = Audience()
     if leads:
-        audience = add_leads(
-            campaign=campaign, leads=leads, include_active_elsewhere=include_active_elsewhere, now=now
-        )
+        audience = add_leads(campaign=campaign, leads=leads, include_active_elsewhere=include_active_elsewhere, now=now)
     return campaign, audience
 
 

@@ -197,6 +197,4 @@ class Touch(models.Model):
 
     class Meta:
         verbose_name_plural = "touches"
-        constraints = [
-            UniqueConstraint(fields=["enrollment", "position"], name="a_step_goes_out_once_per_enrollment")
-        ]
+        constraints = [UniqueConstraint(fields=["enrollment", "position"], name="a_step_goes_out_once_per_enrollment")]

@@ -96,9 +96,7 @@ def mailboxes_of(campaign: Campaign) -> list[Mailbox]:
 def slots_of(campaign: Campaign, *, now: datetime) -> Slots:
     mailboxes = mailboxes_of(campaign)
     in_hand = _in_hand("mailbox", [mailbox.pk for mailbox in mailboxes])
-    free = {
-        mailbox.pk: _free_slots(mailbox, campaign, in_hand.get(mailbox.pk, 0), now=now) for mailbox in mailboxes
-    }
+    free = {mailbox.pk: _free_slots(mailbox, campaign, in_hand.get(mailbox.pk, 0), now=now) for mailbox in mailboxes}
     lane = campaign.lane
     used = limits.used("lane", lane.pk, limits.local_day(lane.timezone, now))
     left = lane.daily_limit - used - _in_hand("lane", [lane.pk]).get(lane.pk, 0)
@@ -120,8 +118,8 @@ def _free_slots(mailbox: Mailbox, campaign: Campaign, in_hand: int, *, now: date
 
 
 def _due(campaign: Campaign, slots: Slots, now: datetime) -> list[Enrollment]:
-    """Follow-ups before first steps, oldest first; a follow-up only when its own mailbox has a slot. More than there are
-    slots: who turns out to wait leaves the slot to the next."""
+    """Follow-ups before first steps, oldest first; a follow-up only when its own mailbox has a slot. More
+    than there are slots: who turns out to wait leaves the slot to the next."""
     if slots.left() <= 0:
         return []
     due = Enrollment.objects.due(now).filter(campaign=campaign)
@@ -140,8 +138,8 @@ def _due(campaign: Campaign, slots: Slots, now: datetime) -> list[Enrollment]:
 
 
 def _with_their_leads(rows: list[Enrollment]) -> list[Enrollment]:
-    """Only those whose lead nobody holds: to wait for a lead being deleted, which waits for its enrollments, would never
-    end. The next tick finds the others."""
+    """Only those whose lead nobody holds: waiting for a lead being deleted, which waits for its enrollments, would
+    never end. The next tick finds the others."""
     leads = Lead.objects.filter(pk__in={row.lead_id for row in rows if row.lead_id})
     held = set(leads.select_for_update(skip_locked=True, no_key=True).values_list("pk", flat=True))
     return [row for row in rows if row.lead_id in held or row.lead_id is None]

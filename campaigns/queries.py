@@ -87,7 +87,8 @@ def preview(*, sequence: Sequence, lead: Lead | None, position: int = 1, label: 
     values = variable_values([lead.pk], variables).get(lead.pk, {})
     composed = compose(
         workspace=workspace, step=step, lead=lead, variables=variables, values=values, label=label,
-        unsubscribe_url=unsubscribe_url(workspace, lead.pk), first_subject=_first_subject(steps, lead, workspace, position),
+        unsubscribe_url=unsubscribe_url(workspace, lead.pk),
+        first_subject=_first_subject(steps, lead, workspace, position),
     )  # fmt: skip
     return {
         "lead_id": str(lead.pk),

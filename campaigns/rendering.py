@@ -14,6 +14,8 @@ from outbound.mail_html import SafeHtml, clean_html, html_to_text, is_blank, lin
 from outbound.templating import Rendered, Template, compile_template, seeded, text_of
 
 OWN_NAMES = frozenset({"unsubscribe_url", "postal_address"})  # what the product itself fills in
+
+
 @dataclass(frozen=True, kw_only=True)
 class Words:
     """What a variant says, as templates. A blank body is derived from the other one."""

@@ -27,7 +27,7 @@ class Wording:
 
 @transaction.atomic
 def create_sequence(*, workspace: Workspace, name: str, description: str = "", steps: list[dict], now) -> Sequence:
-    """A sequence with its first version. `steps`: dicts of subject, body_html, body_text, delay_days, delay_hours, variants."""
+    """A sequence with its first version. `steps`: dicts with the fields of StepInput."""
     _refuse_taken_name(workspace, name)
     sequence = Sequence.objects.create(
         workspace=workspace, name=name, description=description, created_at=now, updated_at=now
@@ -53,7 +53,7 @@ def update_sequence(*, sequence: Sequence, now, steps: list[dict] | None = None,
 
 def _change_steps(sequence: Sequence, steps: list[dict], now) -> None:
     under_way = sequence.campaigns.filter(status__in=UNDER_WAY).select_related("workspace").order_by("id")
-    # The planner holds the same lock: it has queued the old words before us, and we cancel them, or it reads the new ones.
+    # The planner holds the same lock: it queued the old words before us, and we cancel them, or it reads the new.
     runs = list(under_way.select_for_update(no_key=True, of=("self",)))
     if not sequence.campaigns.exists():
         sequence.versions.all().delete()
@@ -86,8 +86,11 @@ def _add_version(sequence: Sequence, steps: list[dict], now) -> SequenceVersion:
     Variant.objects.bulk_create(
         [
             Variant(
-                step=row, label=variant.get("label") or chr(ord("A") + index), weight=variant.get("weight", 50),
-                subject=variant.get("subject", ""), body_html=variant.get("body_html", ""),
+                step=row,
+                label=variant.get("label") or chr(ord("A") + index),
+                weight=variant.get("weight", 50),
+                subject=variant.get("subject", ""),
+                body_html=variant.get("body_html", ""),
                 body_text=variant.get("body_text", ""),
             )
             for row, step in zip(rows, steps, strict=True)
@@ -143,8 +146,9 @@ def warnings_for(sequence: Sequence, steps: list[Step] | None = None) -> list[st
     for step in steps if steps is not None else current_steps(sequence):
         for wording in wordings(step):
             where = f"Step {step.position}" + (f" {wording.label}" if wording.label else "")
-            found += [f"{where}: {{{{{name}}}}} is not known; it renders empty." for name in unknown_names(wording.words, known)]
+            found += [
+                f"{where}: {{{{{name}}}}} is not known; it renders empty."
+                for name in unknown_names(wording.words, known)
+            ]
             found += [f"{where}: {sentence}" for sentence in lint(wording.words)]
     return list(dict.fromkeys(found))
-
-

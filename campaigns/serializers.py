@@ -12,7 +12,9 @@ from outbound.api.serializers import Input, Moment, Output, OwnedField, Text
 MAX_BODY = 200_000
 MAX_STEPS = 15
 MAX_VARIANTS = 10
-_TEMPLATE = "{{first_name}}, {{company}}, own fields and variables are filled in; {{name|fallback}} and {Hi|Hello} work."
+_TEMPLATE = (
+    "{{first_name}}, {{company}}, own fields and variables are filled in; {{name|fallback}} and {Hi|Hello} work."
+)
 
 
 class VariantInput(Input):
@@ -43,7 +45,9 @@ class StepInput(Input):
         min_value=0, max_value=365, required=False,
         help_text="Days after the step before was sent; a follow-up without any delay waits 2.",
     )  # fmt: skip
-    delay_hours = serializers.IntegerField(min_value=0, max_value=23, required=False, help_text="Hours added to the days.")
+    delay_hours = serializers.IntegerField(
+        min_value=0, max_value=23, required=False, help_text="Hours added to the days."
+    )
     variants = VariantInput(
         many=True, required=False, max_length=MAX_VARIANTS, help_text="Wordings that share the traffic, 10 at most."
     )
@@ -190,7 +194,9 @@ class RunInput(Input):
     group_id = OwnedField(
         Group.objects, by_name=True, required=False, help_text="To whom: id or name of a group; every lead when absent."
     )
-    schedule = ScheduleInput(required=False, help_text="When; Mon–Fri 09:00–17:00 UTC, 50 a day, 17 min apart when absent.")
+    schedule = ScheduleInput(
+        required=False, help_text="When; Mon–Fri 09:00–17:00 UTC, 50 a day, 17 min apart when absent."
+    )
     name = serializers.CharField(max_length=120, required=False, help_text="For your own records.")
     include_active_elsewhere = serializers.BooleanField(
         default=False, help_text="Also leads that are on their way in another run."

@@ -75,7 +75,8 @@ def start_run(
     refuse_unready(workspace, sequence)
     mailboxes = _senders(workspace, sender_email, now)
     campaign = create_campaign(
-        workspace=workspace, sequence=sequence, name=name or f"{sequence.name} to {group.name if group else 'everyone'}",
+        workspace=workspace, sequence=sequence, 
+        name=name or f"{sequence.name} to {group.name if group else 'everyone'}",
         mailboxes=mailboxes if sender_email else [], group=group, schedule=checked_schedule(schedule), now=now,
     )  # fmt: skip
     audience = enroll(
@@ -120,7 +121,9 @@ def refuse_unready(workspace: Workspace, sequence: Sequence) -> list:
         if absent
     ]
     if missing:
-        raise Invalid(f"Before a live launch the workspace needs {' and '.join(missing)}.", details={"workspace": missing})
+        raise Invalid(
+            f"Before a live launch the workspace needs {' and '.join(missing)}.", details={"workspace": missing}
+        )
     return steps
 
 
@@ -142,9 +145,7 @@ def _senders(workspace: Workspace, sender_email: str, now, *, dry_run: bool = Fa
 
 def sendable_mailboxes(workspace: Workspace) -> list[Mailbox]:
     """Every mailbox that may send; without one an Invalid (400), as nothing could leave (C15)."""
-    usable = list(
-        Mailbox.objects.for_workspace(workspace).filter(phase__in=["healthy", "warning"]).order_by("email")
-    )
+    usable = list(Mailbox.objects.for_workspace(workspace).filter(phase__in=["healthy", "warning"]).order_by("email"))
     if not usable:
         raise Invalid.field("sender_email", "No mailbox may send. Connect one, or resume one that is paused.")
     return usable
@@ -164,7 +165,9 @@ def checked_schedule(given: dict | None) -> dict:
 def launch(*, campaign: Campaign, now: datetime, audience: Audience | None = None) -> Campaign:
     campaign = move(campaign, "launch", launched_at=now, status_reason="")
     open_lane(campaign.lane_id)
-    counts = {"enrolled": audience.enrolled, "blocked": audience.blocked, "excluded": audience.excluded} if audience else {}
+    counts = (
+        {"enrolled": audience.enrolled, "blocked": audience.blocked, "excluded": audience.excluded} if audience else {}
+    )
     _log(campaign, "campaign.launched", f"{campaign.name} was launched", now, **counts)
     return campaign
 
@@ -199,7 +202,9 @@ def stop(*, campaign: Campaign, now: datetime) -> Campaign:
     campaign = move(campaign, "stop", ended_at=now)
     close_lane(campaign.lane_id, now=now)
     walking = campaign.enrollments.filter(status__in=[*Enrollment.WALKING, Enrollment.Status.PAUSED])
-    list(walking.select_for_update(no_key=True).order_by("id").values_list("pk"))  # in the order the collector locks them
+    list(
+        walking.select_for_update(no_key=True).order_by("id").values_list("pk")
+    )  # in the order the collector locks them
     walking.update(status=Enrollment.Status.STOPPED, reason="The run was stopped.", due_at=None)
     _log(campaign, "campaign.stopped", f"{campaign.name} was stopped for good", now)
     return campaign

@@ -1,4 +1,4 @@
-"""The life of a campaign, as a table. /runs says running for active and stopped for archived: one lifecycle, two vocabularies."""
+"""The life of a campaign, as a table: one lifecycle, two vocabularies (/runs says running and stopped)."""
 
 from django.db import transaction
 
@@ -35,7 +35,9 @@ def move(campaign: Campaign, verb: str, **fields) -> Campaign:
     """Take the campaign through one move, under its lock; WrongState (409) says what is possible instead."""
     froms, to, sentence = MOVES[verb]
     with transaction.atomic():
-        campaign = Campaign.objects.select_for_update(of=("self",)).select_related("workspace", "lane").get(pk=campaign.pk)
+        campaign = (
+            Campaign.objects.select_for_update(of=("self",)).select_related("workspace", "lane").get(pk=campaign.pk)
+        )
         if campaign.status not in froms:
             raise WrongState(f"{sentence} This one is {RUN_STATUS.get(campaign.status, campaign.status)}.")
         campaign.status = to

@@ -75,7 +75,8 @@ def preview(sequence: Sequence, *, lead_id=None, step: int = 1, variant: str | N
 class RunViewSet(WorkspaceViewSet):
     scopes = {
         "list": "campaigns:read", "create": "campaigns:write", "retrieve": "campaigns:read",
-        "messages": "campaigns:read", "stop": "campaigns:write", "pause": "campaigns:write", "resume": "campaigns:write",
+        "messages": "campaigns:read", "stop": "campaigns:write", "pause": "campaigns:write",
+        "resume": "campaigns:write",
     }  # fmt: skip
 
     @documented("list_runs", s.RunOutput, many=True, query=s.RunListInput, tag="runs")
@@ -103,7 +104,9 @@ class RunViewSet(WorkspaceViewSet):
         if bodies:
             found = found.select_related("body")
         return Response(
-            page_of(found, **query, show=lambda rows: s.RunMessageOutput(rows, many=True, context={"bodies": bodies}).data)
+            page_of(
+                found, **query, show=lambda rows: s.RunMessageOutput(rows, many=True, context={"bodies": bodies}).data
+            )
         )
 
     @documented("stop_run", s.RunDetailOutput, tag="runs")
@@ -131,9 +134,7 @@ class RunViewSet(WorkspaceViewSet):
 
 
 def start_run(workspace, *, engine="native", sequence_id=None, group_id=None, **data) -> Campaign:
-    run = services.start_run(
-        workspace=workspace, sequence=sequence_id, group=group_id, now=now_for(workspace), **data
-    )
+    run = services.start_run(workspace=workspace, sequence=sequence_id, group=group_id, now=now_for(workspace), **data)
     ring(tasks.tick, workspace_id=str(workspace.pk))
     return run
 

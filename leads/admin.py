@@ -9,7 +9,17 @@ from apikeys.services import now_for
 from leads import imports, services, variables
 from leads.forms import ImportForm, LeadForm, SuppressionForm
 from leads.health import health_of
-from leads.models import Group, GroupMember, Import, Lead, Suppression, Variable, VariableValue
+from leads.models import (
+    DomainFact,
+    Group,
+    GroupMember,
+    Import,
+    Lead,
+    Suppression,
+    ValidationCredits,
+    Variable,
+    VariableValue,
+)
 from leads.tasks import generate_due, read_imports
 from outbound.admin_base import IdFilter, LogAdmin, OwnedAdmin, Verb, WorkspaceFilter
 from outbound.admin_display import AMBER, BLUE, GREEN, GREY, RED, badge, badge_column, list_url, when
@@ -364,3 +374,21 @@ class ImportAdmin(OwnedAdmin):
 
     def overview(self, request, obj):
         return {"problems": obj.problems[:100], "batch": obj}
+
+
+@admin.register(DomainFact)
+class DomainFactAdmin(LogAdmin):
+    list_display = ["domain", "workspace", "outcome", "is_catch_all", "detail", when("fresh_until", "Fresh until")]
+    list_filter = [WorkspaceFilter, "outcome"]
+    list_select_related = ["workspace"]
+    search_fields = ["domain"]
+    fields = ["workspace", "domain", "outcome", "detail", "is_catch_all", "fresh_until", "retries", "due_at"]
+
+
+@admin.register(ValidationCredits)
+class ValidationCreditsAdmin(LogAdmin):
+    list_display = ["workspace", "month", "spent"]
+    list_filter = [WorkspaceFilter]
+    list_select_related = ["workspace"]
+    search_fields = ["workspace__name"]
+    fields = ["workspace", "month", "spent"]

@@ -1,4 +1,4 @@
-"""Leads out: a column per field, per key of custom and per variable. CSV cells that would run as a formula are defused."""
+"""Leads out: a column per field, per key of custom and per variable; CSV cells that would run as a formula defused."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ FIELDS = ("email", *TEXT_FIELDS, "lead_score", "status")
 
 
 def export_leads(*, workspace: Workspace, leads, limit: int = MAX_EXPORT) -> tuple[list[str], list[dict]]:
-    """(columns, rows) of the newest `limit` leads of the queryset; groups joined by `; `, values of variables by name."""
+    """(columns, rows) of the newest `limit` leads; groups joined by `; `, values of variables by name."""
     names = dict(Variable.objects.for_workspace(workspace).order_by("name").values_list("id", "name"))
     walk = leads.newest_first()[:limit].iterator(chunk_size=CHUNK)
     rows: list[dict] = []

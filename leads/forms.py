@@ -1,7 +1,7 @@
 """The admin's forms: the same rules as every other door."""
 
 from django import forms
-from unfold.widgets import UnfoldAdminFileFieldWidget
+from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from leads.models import Import, Lead, Suppression
 from leads.rows import LEAD_FIELDS, RowRefused, read_row
@@ -51,8 +51,14 @@ class SuppressionForm(forms.ModelForm):
 
 class ImportForm(forms.ModelForm):
     file = forms.FileField(help_text="CSV or XLSX, 10 MB at most.", widget=UnfoldAdminFileFieldWidget)
-    on_duplicate = forms.ChoiceField(choices=[("update", "update the lead"), ("skip", "leave the lead as it is")])
-    groups = forms.CharField(required=False, help_text="Names of groups, separated by commas. New ones are made.")
+    on_duplicate = forms.ChoiceField(
+        choices=[("update", "update the lead"), ("skip", "leave the lead as it is")], widget=UnfoldAdminSelectWidget
+    )
+    groups = forms.CharField(
+        widget=UnfoldAdminTextInputWidget,
+        required=False,
+        help_text="Names of groups, separated by commas. New ones are made.",
+    )
 
     class Meta:
         model = Import

@@ -2,7 +2,9 @@
 
 GREEN, YELLOW, RED = "green", "yellow", "red"
 INVALID_UP_TO = 10  # the scores of the short cuts to invalid: syntax 0, disposable 5, no MX 10
-RISKY_TLDS = frozenset("tk ml ga cf gq top xyz click loan work zip mov icu cam rest".split())
+RISKY_TLDS = frozenset(
+    ["tk", "ml", "ga", "cf", "gq", "top", "xyz", "click", "loan", "work", "zip", "mov", "icu", "cam", "rest"]
+)
 
 
 def health_of(lead) -> tuple[str, list[str]]:

@@ -30,7 +30,7 @@ def start_import(
     dry_run: bool = False,
     now,
 ) -> Import:
-    """Take a CSV or XLSX file in; a worker reads it. A file that is none, or a mapping that does not fit, is an Invalid."""
+    """Take a CSV or XLSX file in; a worker reads it. One that is none, or a mapping that does not fit, is an Invalid."""
     try:
         table = read_rows(io.BytesIO(content), filename=filename, content_type=content_type)
     except UnreadableFile as error:
@@ -72,7 +72,8 @@ def run_import(import_id, *, now) -> None:
     record_event(
         workspace=batch.workspace,
         kind="lead.import_finished",
-        summary=batch.failure or f"{batch.filename or 'A file'}: {batch.created} new, {batch.updated} updated, "
+        summary=batch.failure
+        or f"{batch.filename or 'A file'}: {batch.created} new, {batch.updated} updated, "
         f"{batch.duplicates} duplicates, {batch.rejected} refused",
         now=now,
         import_id=str(batch.id),

@@ -164,9 +164,10 @@ class ValidationCredits(WorkspaceOwned):
 class Group(WorkspaceOwned):
     """A named audience. Deleting it keeps the leads."""
 
-    COLORS = (
-        "slate red orange amber yellow lime green emerald teal cyan sky blue indigo violet purple fuchsia pink rose"
-    ).split()
+    COLORS = [
+        "slate", "red", "orange", "amber", "yellow", "lime", "green", "emerald", "teal", "cyan", "sky", "blue",
+        "indigo", "violet", "purple", "fuchsia", "pink", "rose",
+    ]  # fmt: skip
 
     name = models.CharField(max_length=80)
     color = models.CharField(max_length=10, default="slate", choices=[(color, color) for color in COLORS])
@@ -248,7 +249,9 @@ class VariableValue(WorkspaceOwned):
         constraints = [UniqueConstraint(fields=["variable", "lead"], name="one_value_per_variable_and_lead")]
         indexes = [
             # For leads.variables.claim(), every 30 s and when rung.
-            models.Index(fields=["created_at"], condition=Q(state__in=["pending", "generating"]), name="value_to_write"),
+            models.Index(
+                fields=["created_at"], condition=Q(state__in=["pending", "generating"]), name="value_to_write"
+            ),
             # For sharing one generation between equal inputs.
             models.Index(fields=["variable", "input_key"], condition=Q(state="done"), name="value_by_input"),
             # For progress in percent.

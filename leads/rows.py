@@ -1,4 +1,4 @@
-"""One lead as it comes in: which fields there are, how long they may be, what is refused. Pure, and fast enough for bulk.
+"""One lead as it comes in: which fields there are, how long they may be, what is refused. Pure, and fast.
 
 The table FIELDS is the one source of the limits: the serializers of REST and MCP are built from it.
 """
@@ -25,7 +25,8 @@ TEXT_FIELDS = {
     "timezone": 64,
     "source": 100,
 }
-DEFAULTS = {"persona": "general", "source": "api", "lead_score": 50}
+DEFAULT_SCORE = 50
+DEFAULTS: dict[str, object] = {"persona": "general", "source": "api", "lead_score": DEFAULT_SCORE}
 ALIASES = {"company": "company_name"}
 LEAD_FIELDS = ("email", *TEXT_FIELDS, "lead_score", "custom")
 TEMPLATE_NAMES = frozenset(LEAD_FIELDS) - {"custom"} | {"company"}
@@ -59,10 +60,10 @@ class LeadRow:
 def read_row(row, *, email_required: bool = True) -> LeadRow:
     """Clean one lead given as a dict. Raises RowRefused naming every wrong field (decisions C8, C21, §3)."""
     if not isinstance(row, dict):
-        raise RowRefused({"body": ["A lead is an object such as {\"email\": \"jo@acme.com\"}."]})
+        raise RowRefused({"body": ['A lead is an object such as {"email": "jo@acme.com"}.']})
     found = LeadRow(fields={})
-    for name, value in row.items():
-        name = ALIASES.get(name, name)
+    for given, value in row.items():
+        name = ALIASES.get(given, str(given))
         try:
             _read(found, name, value)
         except ValueError as error:
@@ -110,7 +111,7 @@ def _email(value) -> str:
 
 def _score(value) -> int:
     if value is None:
-        return DEFAULTS["lead_score"]
+        return DEFAULT_SCORE
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 100:
         raise ValueError("Give a whole number from 0 to 100.")
     return value

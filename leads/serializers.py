@@ -31,7 +31,9 @@ class LeadInput(Input):
 
     def get_fields(self):
         email = serializers.CharField(
-            max_length=254, required=self.email_required, help_text="E-mail address; unique in the workspace, without case."
+            max_length=254,
+            required=self.email_required,
+            help_text="E-mail address; unique in the workspace, without case.",
         )
         text = {
             name: serializers.CharField(
@@ -217,7 +219,8 @@ class GroupMembersOutput(Output):
 
 class VariableInput(Input):
     name = serializers.CharField(
-        max_length=50, help_text="Lower-case letters, digits and _, a letter first: opening_line. Used as {{opening_line}}."
+        max_length=50,
+        help_text="Lower-case letters, digits and _, a letter first: opening_line. Used as {{opening_line}}.",
     )
     prompt_template = serializers.CharField(
         max_length=8000, help_text="What the model should write; {{company_name}} and other lead fields are filled in."
@@ -316,8 +319,6 @@ class ImportOutput(Output):
 
     def get_dry_run(self, row) -> bool:
         return bool(row.options.get("dry_run"))
-
-
 
 
 class LeadsExportOutput(Output):

@@ -90,9 +90,7 @@ def record_activity(*, lead_id, now, sent: int = 0, replied: int = 0, opened: in
 
 def create_group(*, workspace: Workspace, name: str, color: str = "slate", description: str = "", now) -> Group:
     _refuse_taken_name(workspace, name)
-    return Group.objects.create(
-        workspace=workspace, name=name, color=color, description=description, created_at=now
-    )
+    return Group.objects.create(workspace=workspace, name=name, color=color, description=description, created_at=now)
 
 
 def update_group(*, group: Group, **fields) -> Group:

@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from apikeys.services import now_for
-from leads import imports, validation, writing
+from leads import clay, imports, validation, writing
 from leads.models import Import
 
 
@@ -22,3 +22,8 @@ def read_imports(**_):
 @shared_task(name="leads.validate_due", queue="default")
 def validate_due(**_):
     validation.validate_due()
+
+
+@shared_task(name="leads.read_clay", queue="default")
+def read_clay(**_):
+    clay.read_clay()

@@ -19,7 +19,9 @@ AGAIN = (State.FAILED, State.SKIPPED, State.STALE)  # what a new request writes 
 _CHUNK = 5000
 
 
-def create_variable(*, workspace: Workspace, name: str, prompt_template: str, output_type: str = "text", now) -> Variable:
+def create_variable(
+    *, workspace: Workspace, name: str, prompt_template: str, output_type: str = "text", now
+) -> Variable:
     """Define a prompt. Its `{{names}}` are lead fields or keys of custom (decisions §5)."""
     _refuse_bad_name(workspace, name)
     _refuse_bad_prompt(workspace, prompt_template)

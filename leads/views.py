@@ -246,7 +246,12 @@ class ImportViewSet(WorkspaceViewSet):
         return Response(list_of(rows, query, show=lambda found: s.ImportOutput(found, many=True).data))
 
     @documented(
-        "create_import", s.ImportOutput, body={"text/csv": OpenApiTypes.BINARY}, query=s.ImportInput, status=201, tag="imports"
+        "create_import",
+        s.ImportOutput,
+        body={"text/csv": OpenApiTypes.BINARY},
+        query=s.ImportInput,
+        status=201,
+        tag="imports",
     )
     def create(self, request):
         """Take in a CSV or XLSX file; poll GET /imports/:id
@@ -283,5 +288,3 @@ def _import_options(query: dict) -> dict:
         raise Invalid.field("mapping", 'Give a JSON object such as {"Work Email": "email"}.')
     names = [name.strip() for name in query.get("groups", "").split(",") if name.strip()]
     return {**options, "groups": names}
-
-

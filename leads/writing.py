@@ -1,4 +1,4 @@
-"""Values of variables get written: claimed in batches, one generation per distinct input, stored under the claim's token.
+"""Values of variables get written: claimed in batches, one generation per distinct input, fenced by a token.
 
 What is due is a query, so a worker's death costs its lease and no value.
 """
@@ -132,7 +132,9 @@ def _keep(rows: list[VariableValue], answer) -> None:
         _store(rows, state=State.PENDING, reason=str(outcome), retry_at=real_now() + wait)
     elif isinstance(outcome, WriterFailed) and rows[0].attempts + 1 < TRIES:
         wait = WAIT_AFTER_FAILURE * (rows[0].attempts + 1)
-        _store(rows, state=State.PENDING, reason=str(outcome), retry_at=real_now() + wait, attempts=rows[0].attempts + 1)
+        _store(
+            rows, state=State.PENDING, reason=str(outcome), retry_at=real_now() + wait, attempts=rows[0].attempts + 1
+        )
     elif isinstance(outcome, Exception):
         _store(rows, state=State.FAILED, reason=str(outcome), writer=name)
         logger.warning("Variable %s could not be written: %s", rows[0].variable_id, type(outcome).__name__)
@@ -143,9 +145,9 @@ def _keep(rows: list[VariableValue], answer) -> None:
 def _store(rows: list[VariableValue], *, state: str, reason: str = "", **fields) -> None:
     """Only where the claim still holds: a value that was edited, deleted or taken over meanwhile stays as it is."""
     settled_at = now_for(rows[0].workspace) if state in VariableValue.SETTLED else None
-    VariableValue.objects.filter(
-        id__in=[row.id for row in rows], token=rows[0].token, state=State.GENERATING
-    ).update(state=state, reason=reason[:300], token=None, settled_at=settled_at, input_key=rows[0].input_key, **fields)
+    VariableValue.objects.filter(id__in=[row.id for row in rows], token=rows[0].token, state=State.GENERATING).update(
+        state=state, reason=reason[:300], token=None, settled_at=settled_at, input_key=rows[0].input_key, **fields
+    )
 
 
 def _say_when_done(variable: Variable) -> None:

@@ -31,7 +31,7 @@ def insert_rows(model: type[models.Model], rows: list[dict], *, returning: str =
 
 
 def update_rows(model: type[models.Model], rows: list[dict], *, key: str = "id") -> int:
-    """Set every given column of the rows named by `key`; the rows all have the same keys. Returns how many there were."""
+    """Set every given column of the rows named by `key`; the rows all have the same keys. Returns how many."""
     if not rows:
         return 0
     fields = _fields(model, rows[0])

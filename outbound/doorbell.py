@@ -1,4 +1,4 @@
-"""Ring a worker. A ring that is lost costs one tick and nothing else, so a broker that is away never fails a request."""
+"""Ring a worker. A ring that is lost costs one tick and nothing else: a broker that is away fails no request."""
 
 import logging
 

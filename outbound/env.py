@@ -83,5 +83,5 @@ def env_database(name: str, default_path: Path) -> dict:
     """DATABASE_URL as Django's dict; SQLite at `default_path` when it is absent."""
     try:
         return env.db_url_config(env_text(name, f"sqlite:///{default_path}"))
-    except Exception as error:
+    except (ValueError, KeyError, environ.ImproperlyConfigured) as error:
         raise ImproperlyConfigured(f"{name} is not a database address: {error}") from None

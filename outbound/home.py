@@ -1,5 +1,6 @@
 """The data folder of the embedded default: where it is, and the secrets made for it on first use."""
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -36,9 +37,7 @@ def _kept(path: Path, make) -> str:
         draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
         draft.touch(mode=0o600)
         draft.write_text(make())
-        try:
+        with contextlib.suppress(FileExistsError):
             os.link(draft, path)
-        except FileExistsError:
-            pass
         draft.unlink()
     return path.read_text().strip()

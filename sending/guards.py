@@ -1,4 +1,4 @@
-"""What must hold at the instant before a mail leaves. Each guard passes, or raises the reason that ends up on the record."""
+"""What must hold at the instant before a mail leaves. Each guard passes, or raises the reason for the record."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

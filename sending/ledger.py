@@ -1,4 +1,4 @@
-"""The ledger: claim, commit before the dot, settle. Read design notes in docs/adr/0003-the-ledger.md before changing a line.
+"""The ledger: claim, commit before the dot, settle. Read docs/adr/0003 before changing a line.
 
 Real time (leases, grace) and business time (send_at, caps, gaps) are never mixed: `now` is business time everywhere.
 """
@@ -46,16 +46,16 @@ def claim(mailbox: Mailbox, *, now: datetime, limit: int) -> list[Message]:
         Message.objects.filter(id__in=ids).update(
             state=State.CLAIMED, token=token, lease_until=lease, attempt=F("attempt") + 1
         )
-    rows = Message.objects.filter(id__in=ids).select_related("body", "lane", "thread", "workspace", "mailbox__workspace")
+    rows = Message.objects.filter(id__in=ids).select_related(
+        "body", "lane", "thread", "workspace", "mailbox__workspace"
+    )
     return list(rows.order_by("send_at", "id"))
 
 
 def renew(message: Message) -> bool:
     """Before each message of a batch: is it still ours, and for long enough?"""
     lease = real_now() + timedelta(seconds=settings.CLAIM_LEASE_SECONDS)
-    held = Message.objects.filter(
-        pk=message.pk, token=message.token, state=State.CLAIMED, lease_until__gt=real_now()
-    )
+    held = Message.objects.filter(pk=message.pk, token=message.token, state=State.CLAIMED, lease_until__gt=real_now())
     return bool(held.update(lease_until=lease))
 
 
@@ -92,9 +92,7 @@ def _lock(message: Message, now: datetime) -> guards.Departure | None:
         .select_related("workspace")
         .get(pk=message.mailbox_id)
     )
-    ours = Message.objects.filter(
-        pk=message.pk, token=message.token, state=State.CLAIMED, lease_until__gt=real_now()
-    )
+    ours = Message.objects.filter(pk=message.pk, token=message.token, state=State.CLAIMED, lease_until__gt=real_now())
     return guards.Departure(message, lane or None, lead, mailbox, now) if ours.exists() else None
 
 
@@ -166,9 +164,7 @@ def _sent(message: Message, result: SendResult, now: datetime) -> None:
 
 def book_sent(message: Message, *, now: datetime) -> None:
     """The counters and the log line of a mail that left."""
-    Mailbox.objects.filter(pk=message.mailbox_id).update(
-        total_sent_count=F("total_sent_count") + 1, last_sent_at=now
-    )
+    Mailbox.objects.filter(pk=message.mailbox_id).update(total_sent_count=F("total_sent_count") + 1, last_sent_at=now)
     if message.lead_id:
         record_activity(lead_id=message.lead_id, now=now, sent=1)
     _log(message, "email.sent", f"Sent to {message.to_email}: {message.subject}", now)
@@ -182,7 +178,8 @@ def _try_later(message: Message, result: SendResult, now: datetime) -> None:
     reserved = message.reserved.values() if message.state == State.COMMITTED else ()
     wait = timedelta(seconds=result.retry_after) if result.retry_after else BACKOFF * 2 ** min(message.attempt - 1, 10)
     if move(
-        message, State.QUEUED, token=message.token, send_at=now + limits.jittered(wait, f"{message.pk}{message.attempt}"),
+        message, State.QUEUED, token=message.token, 
+        send_at=now + limits.jittered(wait, f"{message.pk}{message.attempt}"),
         state_reason=f"{result.code} {result.detail}".strip()[:400], reserved={},
     ):  # fmt: skip
         limits.give_back(reserved)
@@ -288,4 +285,3 @@ def _sweep(now: datetime) -> int:
 def withdraw(messages, *, reason: str, state: str = State.CANCELED, now: datetime) -> int:
     """Take messages that nobody holds off the ledger; those in hand meet the guards."""
     return messages.filter(state=State.QUEUED).update(state=state, state_reason=reason[:400], settled_at=now)
-

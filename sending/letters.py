@@ -18,7 +18,9 @@ _TAG = re.compile(r"<[^<>\s]+>")
 
 def public_url(workspace) -> str:
     """Where our links point. Blank for a live workspace that has none: its launch is refused."""
-    return (workspace.public_url or settings.PUBLIC_URL or ("" if workspace.livemode else "http://localhost:8000")).rstrip("/")
+    return (
+        workspace.public_url or settings.PUBLIC_URL or ("" if workspace.livemode else "http://localhost:8000")
+    ).rstrip("/")
 
 
 def unsubscribe_url(workspace, message_id) -> str:
@@ -35,9 +37,11 @@ def parcel_for(message: Message) -> Parcel:
     body: MessageBody = message.body
     if not body.raw:
         raw = letter_bytes(_letter(message))
-        # Another worker may have made them since: the first ones count.
-        MessageBody.objects.filter(pk=body.pk, raw=None).update(raw=raw, sha256=hashlib.sha256(raw).hexdigest())
-        body.refresh_from_db(fields=["raw", "sha256"])
+        digest = hashlib.sha256(raw).hexdigest()
+        if MessageBody.objects.filter(pk=body.pk, raw=None).update(raw=raw, sha256=digest):
+            body.raw, body.sha256 = raw, digest
+        else:  # another worker has made them since: the first ones count
+            body.refresh_from_db(fields=["raw", "sha256"])
     return Parcel(
         message_id=str(message.id),
         rfc_message_id=message.rfc_message_id,

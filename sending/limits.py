@@ -44,11 +44,15 @@ def used(kind: str, owner_id, day: date) -> int:
 def take_slot(kind: str, owner, day: date, limit: int) -> str | None:
     """Reserve one slot of a day's cap: the counter's id, or None when the day is full. The row stays locked."""
     pk = counter_id(kind, owner.pk, day)
-    SendCounter.objects.bulk_create(
-        [SendCounter(id=pk, workspace_id=owner.workspace_id, day=day)], ignore_conflicts=True
-    )
-    taken = SendCounter.objects.filter(pk=pk, used__lt=limit).update(used=F("used") + 1)
-    return pk if taken else None
+    if _add_one(pk, limit):
+        return pk
+    first = SendCounter(id=pk, workspace_id=owner.workspace_id, day=day)
+    SendCounter.objects.bulk_create([first], ignore_conflicts=True)  # the day's first mail, or the day is full
+    return pk if _add_one(pk, limit) else None
+
+
+def _add_one(pk: str, limit: int) -> bool:
+    return bool(SendCounter.objects.filter(pk=pk, used__lt=limit).update(used=F("used") + 1))
 
 
 def give_back(counter_ids) -> None:

@@ -31,7 +31,7 @@ LOST_BEFORE_DOT = SendResult("try_later", detail="Too slow between commit and do
 
 
 def dispatch(*, stop: Callable[[], bool] = lambda: False) -> int:
-    """One look at everything: reap, let the sandbox react, drain what is due, without a broker. Returns mails handled."""
+    """One look at everything: reap, let the sandbox react, drain what is due; no broker. Returns mails handled."""
     ledger.reap()
     sandbox_world.react_all()
     mailboxes = due_mailboxes()
@@ -119,7 +119,7 @@ def _give_back(rest: list[Message]) -> int:
 
 
 def _send(session, message: Message, *, now: Callable[[], datetime]) -> bool:
-    """One message: everything before the dot, the commit, the dot, the answer. False: the mailbox itself is in trouble."""
+    """One message: everything before the dot, the commit, the dot, the answer. False: the mailbox is in trouble."""
     handoff, refusal = _prepare(session, message)
     if handoff is None:
         ledger.settle(message, refusal, now=now())
@@ -139,8 +139,8 @@ def _send(session, message: Message, *, now: Callable[[], datetime]) -> bool:
 
 
 def _prepare(session, message: Message):
-    """(handoff, None), or (None, why not). A message that no mail can be made of is refused: put back, it would come first
-    in its mailbox's line for ever."""
+    """(handoff, None), or (None, why not). A message that no mail can be made of is refused: put back, it would come
+    first in its mailbox's line for ever."""
     try:
         parcel = parcel_for(message)
     except ValueError as error:

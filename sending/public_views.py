@@ -1,4 +1,4 @@
-"""The unsubscribe page and its one-click POST (RFC 8058). No cookie, no sign-in, no CSRF token: a mail client posts it."""
+"""The unsubscribe page and its one-click POST (RFC 8058). No cookie, no sign-in, no CSRF: a mail client posts it."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render

@@ -8,7 +8,9 @@ from sending.models import Mailbox, SendCounter
 
 def senders(workspace: Workspace) -> list[dict]:
     """Everything that can be put in `from`, alphabetically: SenderOutput's fields."""
-    mailboxes = list(Mailbox.objects.for_workspace(workspace).select_related("domain", "workspace").order_by("email")[:1000])
+    mailboxes = list(
+        Mailbox.objects.for_workspace(workspace).select_related("domain", "workspace").order_by("email")[:1000]
+    )
     day = limits.local_day(workspace.timezone, now_for(workspace))
     names = {limits.counter_id("mailbox", mailbox.pk, day): mailbox.pk for mailbox in mailboxes}
     used = dict(SendCounter.objects.filter(pk__in=list(names)).values_list("pk", "used"))

@@ -28,7 +28,11 @@ class ReplyInput(Input):
         max_length=MAX_BODY, required=False, allow_blank=True, default="", help_text="HTML; cleaned before it leaves."
     )
     body_text = serializers.CharField(
-        max_length=MAX_BODY, required=False, allow_blank=True, default="", help_text="Text; made from the HTML when absent."
+        max_length=MAX_BODY,
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="Text; made from the HTML when absent.",
     )
     confirm = serializers.BooleanField(default=False, help_text="Answer even somebody who said no.")
 

@@ -176,7 +176,9 @@ def decide_unknown(*, message: Message, decision: str, now: datetime) -> Message
     if message.state != Message.State.UNKNOWN:
         raise Conflict("Only a parked message can be decided on.")
     if decision == "send_again" and message.lane and message.lane.state == Lane.State.CLOSED:
-        raise Conflict("The run was stopped: nothing of it is sent again. Drop the message, or assume that it was sent.")
+        raise Conflict(
+            "The run was stopped: nothing of it is sent again. Drop the message, or assume that it was sent."
+        )
     ledger.hold_rows(message)
     fields = {"state_reason": reason}
     fields |= {"send_at": now} if decision == "send_again" else {"settled_at": now}

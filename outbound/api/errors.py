@@ -1,6 +1,6 @@
 """Failures as classes: a status, a stable code, a sentence that says what to do. One handler gives them their shape:
 
-    {"success": false, "error": "sentence", "code": "stable_code", "details"?: …, "request_id": …}   (decisions C2)
+{"success": false, "error": "sentence", "code": "stable_code", "details"?: …, "request_id": …}   (decisions C2)
 """
 
 import logging
@@ -114,6 +114,8 @@ def exception_handler(error, context):
     found = as_api_error(error)
     if found is None:
         body = error_body("Something went wrong on our side. Try again.", "server_error")
-        logger.exception("Unexpected failure in %s, request_id %s", context["view"].__class__.__name__, body["request_id"])
+        logger.exception(
+            "Unexpected failure in %s, request_id %s", context["view"].__class__.__name__, body["request_id"]
+        )
         return Response(body, status=500)
     return Response(found.body(), status=found.status, headers=found.headers)

@@ -36,7 +36,10 @@ class ErrorOutput(Output):
 
 _ENVELOPES: dict = {}
 _IDEMPOTENCY = OpenApiParameter(
-    "Idempotency-Key", OpenApiTypes.STR, OpenApiParameter.HEADER, description="Any unique text of at most 255 characters."
+    "Idempotency-Key",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="Any unique text of at most 255 characters.",
 )
 _ERRORS = {
     400: ErrorOutput, 401: ErrorOutput, 403: ErrorOutput, 404: ErrorOutput, 409: ErrorOutput, 422: ErrorOutput,
@@ -56,7 +59,7 @@ def enveloped(output, *, many: bool = False):
 
 
 def documented(operation_id: str, output=None, *, body=None, query=None, many=False, status=200, tag="", raw=None):
-    """Describe an action: `body` and `query` Inputs, `output` shown under `data`; 204 without one. `raw`: a whole answer."""
+    """Describe an action: `body` and `query` Inputs, `output` shown under `data`; 204 without. `raw`: a whole answer."""
 
     def decorate(action):
         writes = body is not None or status in (201, 204) or operation_id.split("_")[0] not in ("list", "get", "export")

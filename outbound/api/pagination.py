@@ -3,7 +3,7 @@
 import base64
 import binascii
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from django.db.models import Q
@@ -80,6 +80,6 @@ def _read_cursor(text: str) -> tuple[datetime, UUID]:
         moment = datetime.fromisoformat(created_at)
         if moment.tzinfo is None:
             raise ValueError("naive")
-        return moment, UUID(row_id)
-    except (binascii.Error, ValueError, TypeError):
+        return moment.astimezone(UTC), UUID(str(row_id))
+    except (binascii.Error, ValueError, TypeError, OverflowError):
         raise Invalid.field("after", "This is not a cursor that we gave. Start again without it.") from None

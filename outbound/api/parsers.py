@@ -60,16 +60,28 @@ def parse_json(body: bytes):
 
 def refuse_unstorable(data, where: str = "body") -> None:
     """NUL characters and lone surrogates, in keys and values alike; Unstorable says where (steps.0.subject)."""
+    place = _unstorable_in(data)
+    if place is not None:
+        raise Unstorable(".".join(place) or where)
+
+
+def _unstorable_in(data) -> tuple[str, ...] | None:
+    """The way to the first such text; () when it is the whole, or a key of it."""
     if isinstance(data, str):
-        if UNSTORABLE.search(data):
-            raise Unstorable(where)
-    elif isinstance(data, dict):
-        for key, value in data.items():
-            refuse_unstorable(key, where)
-            refuse_unstorable(value, f"{where}.{key}" if where != "body" else key)
+        return () if UNSTORABLE.search(data) else None
+    if isinstance(data, dict):
+        if any(UNSTORABLE.search(key) for key in data):
+            return ()
+        pairs = data.items()
     elif isinstance(data, list):
-        for index, value in enumerate(data):
-            refuse_unstorable(value, f"{where}.{index}" if where != "body" else str(index))
+        pairs = enumerate(data)
+    else:
+        return None
+    for key, value in pairs:
+        place = _unstorable_in(value)
+        if place is not None:
+            return (str(key), *place)
+    return None
 
 
 def _refuse_constant(name):
