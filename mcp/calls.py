@@ -42,10 +42,12 @@ def call(tool: Tool, caller, arguments: dict) -> dict:
 def _run(tool: Tool, caller, arguments: dict) -> dict:
     extras, data = read(tool, caller, arguments)
     if extras.get("dry_run"):
-        return results.success(results.plain(confirm.dry_run(tool, caller, data)), response_format="detailed")
+        shown = results.plain(confirm.dry_run(tool, caller, data))
+        return results.success(shown, response_format="detailed", third_party=tool.third_party)
     body, replayed = _once(tool, caller, arguments, extras, data)
     meta = {"outbound/idempotencyReplayed": True} if replayed else None
-    return results.success(body, response_format=extras.get("response_format", "detailed"), meta=meta)
+    response_format = extras.get("response_format", "detailed")
+    return results.success(body, response_format=response_format, third_party=tool.third_party, meta=meta)
 
 
 def read(tool: Tool, caller, arguments: dict) -> tuple[dict, dict]:

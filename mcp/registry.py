@@ -38,6 +38,7 @@ class Tool:
     destructive: bool
     idempotent: bool
     open_world: bool
+    third_party: bool
     toolset: str
     preview: Callable | None
     needs_token: Callable | None
@@ -104,11 +105,16 @@ class Registry(dict):
         destructive: bool = False,
         idempotent: bool = False,
         open_world: bool = False,
+        third_party: bool = False,
         toolset: str = "outbound",
         preview: Callable | None = None,
         needs_token: Callable | None = None,
     ):
-        """Register the function below. `needs_token(caller, preview) -> bool` says when a dry run must come first."""
+        """Register the function below.
+
+        `third_party`: it shows text that leads, replies or vendors wrote. `needs_token(caller, preview) -> bool` says
+        when a dry run must come first.
+        """
         path = type("Path", (serializers.Serializer,), dict(on or {}))  # a copy: DRF empties it
         hints = {"destructive": destructive, "idempotent": idempotent or read_only, "open_world": open_world}
 
@@ -119,7 +125,7 @@ class Registry(dict):
                 raise ValueError(f"{run.__name__} is in an unknown toolset: {toolset}.")
             self[run.__name__] = Tool(
                 run=run, input=input, path=path, output=output, scope=scope, title=title, read_only=read_only,
-                toolset=toolset, preview=preview, needs_token=needs_token, **hints,
+                third_party=third_party, toolset=toolset, preview=preview, needs_token=needs_token, **hints,
             )  # fmt: skip
             return run
 

@@ -13,7 +13,7 @@ from mcp.confirm import Preview
 from mcp.fields import LeadField, NamedField, RowsField
 from mcp.pages import after_field, limit_field, page, page_output
 from mcp.registry import tool
-from outbound.api.serializers import Input, Output
+from outbound.api.serializers import Input, Output, Text
 
 
 def group_filter() -> NamedField:
@@ -35,6 +35,20 @@ class QueryLeadsInput(s.LeadListInput):
     group_id = group_filter()
     limit = limit_field()
     after = after_field()
+
+
+class UpdatedLeadOutput(Output):
+    """Who was changed and where they stand; get_lead shows all of it."""
+
+    id = serializers.CharField()
+    email = serializers.CharField()
+    first_name = Text()
+    last_name = Text()
+    company_name = Text()
+    status = serializers.CharField()
+    health = serializers.CharField()
+    groups = s.GroupRef(many=True)
+    updated_at = serializers.CharField()
 
 
 class ExportLeadsInput(Input):
@@ -78,6 +92,7 @@ def add_leads(caller, *, leads):
     output=page_output("leads", s.LeadOutput),
     scope="leads:read",
     title="Search leads",
+    third_party=True,
     read_only=True,
 )
 def query_leads(caller, *, limit, after="", **filters):
@@ -86,7 +101,14 @@ def query_leads(caller, *, limit, after="", **filters):
     return page("leads", found, limit=limit, after=after, show=lambda rows: s.LeadOutput(rows, many=True).data)
 
 
-@tool(on={"lead_id": LeadField()}, output=s.LeadDetailOutput, scope="leads:read", title="Get a lead", read_only=True)
+@tool(
+    on={"lead_id": LeadField()},
+    output=s.LeadDetailOutput,
+    scope="leads:read",
+    title="Get a lead",
+    third_party=True,
+    read_only=True,
+)
 def get_lead(caller, *, lead_id):
     """One lead with its variable values and groups."""
     return detail(lead_id)
@@ -95,15 +117,17 @@ def get_lead(caller, *, lead_id):
 @tool(
     input=s.LeadPatch,
     on={"lead_id": LeadField()},
-    output=s.LeadDetailOutput,
+    output=UpdatedLeadOutput,
     scope="leads:write",
     title="Update a lead",
+    third_party=True,
     destructive=True,
     idempotent=True,
 )
 def update_lead(caller, *, lead_id, row):
     """Change fields of a lead. Absent fields stay, null clears one, groups are joined."""
-    return detail(services.update_lead(lead=lead_id, row=row, now=now_for(caller.workspace)))
+    shown = detail(services.update_lead(lead=lead_id, row=row, now=now_for(caller.workspace)))
+    return {name: shown[name] for name in UpdatedLeadOutput().fields}
 
 
 def deletion_of_lead(caller, *, lead_id):
@@ -131,7 +155,14 @@ def delete_lead(caller, *, lead_id):
     return answer
 
 
-@tool(input=ExportLeadsInput, output=ExportedLeadsOutput, scope="leads:read", title="Export leads", read_only=True)
+@tool(
+    input=ExportLeadsInput,
+    output=ExportedLeadsOutput,
+    scope="leads:read",
+    title="Export leads",
+    third_party=True,
+    read_only=True,
+)
 def export_leads(caller, *, limit, **filters):
     """Leads as a table with a column per variable: the newest rows here, and a link to all of them as CSV."""
     found = filtered(Lead.objects.for_workspace(caller.workspace), filters)

@@ -162,6 +162,7 @@ def is_large(caller, preview: Preview) -> bool:
     output=RunHandleOutput,
     scope="campaigns:write",
     title="Launch a sequence",
+    third_party=True,
     destructive=True,
     open_world=True,
     preview=launch_of,
@@ -186,7 +187,9 @@ def list_runs(caller, *, limit, after="", status=""):
     return page("runs", queries.runs(caller.workspace, status), limit=limit, after=after, show=show_runs)
 
 
-@tool(on=RUN, output=RunStatusOutput, scope="campaigns:read", title="Get a run's status", read_only=True)
+@tool(
+    on=RUN, output=RunStatusOutput, scope="campaigns:read", title="Get a run's status", third_party=True, read_only=True
+)
 def get_run_status(caller, *, run_id):
     """How far a run is, when its next mail leaves and why then, who is held and why, and its last log lines."""
     return status_of(run_id)

@@ -40,6 +40,7 @@ class CampaignRefOutput(Output):
     output=page_output("campaigns", CampaignRefOutput),
     scope="campaigns:read",
     title="List campaigns",
+    third_party=True,
     read_only=True,
     open_world=True,
 )

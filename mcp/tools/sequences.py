@@ -60,6 +60,7 @@ def create_sequence(caller, **data):
     output=s.PreviewOutput,
     scope="campaigns:read",
     title="Preview an e-mail",
+    third_party=True,
     read_only=True,
 )
 def preview_email(caller, *, sequence_id, **data):

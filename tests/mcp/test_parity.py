@@ -43,7 +43,7 @@ WRITES = [
     ("control_run", {"run_id": "{run}", "action": "stop"}, "POST", "/runs/{run}/stop", {}),
 ]  # fmt: skip
 # What a tool leaves out on purpose, because it was sent a moment ago or a poll shows it.
-SHORTER = {"create_sequence", "launch_sequence", "control_run"}
+SHORTER = {"update_lead", "create_sequence", "launch_sequence", "control_run"}
 # What a tool adds: how to go on. The door's clock is not the other's.
 ADDED = {"next", "poll_with", "poll_after_seconds"}
 REFUSALS = [
