@@ -1,6 +1,9 @@
 """What happened: append-only facts, in a sentence and as data."""
 
+from django.db import transaction
+
 from apikeys.models import Event, Workspace
+from apikeys.webhook_outbox import queue_deliveries
 
 EVENT_KINDS = {
     "lead.created": "A lead was added",
@@ -30,23 +33,36 @@ EVENT_KINDS = {
     "reply.received": "A reply came in",
     "mailbox.paused": "A mailbox was paused",
     "mailbox.resumed": "A mailbox sends again",
+    "webhook.disabled": "A webhook endpoint was switched off, with the reason",
 }
 
 
 def record_event(
     *, workspace: Workspace, kind: str, summary: str, now, campaign_id=None, lead_id=None, message_id=None, **data
 ) -> Event:
-    return Event.objects.create(
+    event = Event(
         **event_fields(
             workspace=workspace, kind=kind, summary=summary, now=now,
             campaign_id=campaign_id, lead_id=lead_id, message_id=message_id, **data,
         )
     )  # fmt: skip
+    _keep([event])
+    return event
 
 
 def record_events(facts: list[dict]) -> None:
     """Many at once, each a dict of record_event's arguments: two statements however many."""
-    Event.objects.bulk_create([Event(**event_fields(**fact)) for fact in facts], batch_size=500)
+    _keep([Event(**event_fields(**fact)) for fact in facts])
+
+
+def _keep(events: list[Event]) -> None:
+    """Write them, and with them, in one transaction, what webhook endpoints are to be told."""
+    if not any(event.workspace.has_webhooks for event in events):
+        Event.objects.bulk_create(events, batch_size=500)
+        return
+    with transaction.atomic():
+        Event.objects.bulk_create(events, batch_size=500)
+        queue_deliveries(events)
 
 
 def event_fields(*, workspace, kind, summary, now, campaign_id=None, lead_id=None, message_id=None, **data) -> dict:

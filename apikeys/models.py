@@ -41,10 +41,12 @@ class Workspace(models.Model):
     confirm_launch_above = models.PositiveIntegerField(
         default=500, help_text="A tool's launch to more leads than this needs the confirm_token of its dry run."
     )
-    # Keys the hashes of suppressed addresses. In the row and not in the settings: a rotated setting would forget opt-outs.
+    # Keys the hashes of suppressed addresses. In the row: a rotated setting would forget opt-outs.
     opt_out_key = EncryptedField(default=new_opt_out_key, editable=False)
     # How far a test workspace's clock was turned forward. Always zero for a live one.
     clock_offset = models.DurationField(default=timedelta)
+    # Once a webhook endpoint was made this stays set: every event asks it before it asks for endpoints.
+    has_webhooks = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(default=now, editable=False)
 
     class Meta:
@@ -114,7 +116,7 @@ class ApiKey(WorkspaceOwned):
 
 
 class StoredResponse(models.Model):
-    """What we answered to an Idempotency-Key. Commits together with the effect, so there is never one without the other."""
+    """What we answered to an Idempotency-Key. Commits with the effect, so there is never one without the other."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     caller = models.CharField(max_length=64)
@@ -159,3 +161,127 @@ class Event(WorkspaceOwned):
 
     def __str__(self):
         return f"{self.kind}: {self.summary}"
+
+
+class WebhookEndpoint(WorkspaceOwned):
+    """Where to tell what happened, which kinds of it, and what we sign with."""
+
+    url = models.CharField(max_length=2000)
+    description = models.CharField(max_length=200, blank=True, default="")
+    kinds = models.JSONField(default=list)  # EVENT_KINDS, or ["*"]
+    secret = EncryptedField(editable=False)
+    # After a rotation both sign until this moment of the workspace's clock.
+    old_secret = EncryptedField(default="", editable=False)
+    old_secret_until = models.DateTimeField(null=True, editable=False)
+    enabled = models.BooleanField(default=True)
+    disabled_reason = models.CharField(max_length=300, blank=True, default="", editable=False)
+    disabled_at = models.DateTimeField(null=True, editable=False)
+    dead_in_a_row = models.PositiveSmallIntegerField(default=0, editable=False)
+
+    objects = OwnedQuerySet.as_manager()
+
+    def __str__(self):
+        return self.url
+
+
+class WebhookDelivery(WorkspaceOwned):
+    """One event on its way to one endpoint: what is sent, when next, and how every try ended. Also the outbox."""
+
+    class State(models.TextChoices):
+        PENDING = "pending"
+        SENDING = "sending"
+        DELIVERED = "delivered"
+        DEAD = "dead"
+
+    OPEN = (State.PENDING, State.SENDING)
+
+    endpoint = models.ForeignKey(WebhookEndpoint, on_delete=models.CASCADE, related_name="deliveries")
+    event_id = models.UUIDField(null=True)  # a plain id; null for a test event
+    kind = models.CharField(max_length=60)
+    body = models.TextField()  # the very text that is signed, the same at every try
+    state = models.CharField(max_length=10, choices=State, default=State.PENDING)
+    due_at = models.DateTimeField()  # by the workspace's clock
+    tries = models.PositiveSmallIntegerField(default=0)  # since it was queued or replayed
+    token = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)  # real time
+    status_code = models.PositiveSmallIntegerField(null=True)
+    error = models.CharField(max_length=300, blank=True, default="")
+    response_body = models.TextField(blank=True, default="")  # of the last answer, 4 KB at most
+    history = models.JSONField(default=list)  # [{at, status_code, error, milliseconds}], the last 50
+    finished_at = models.DateTimeField(null=True)
+
+    objects = OwnedQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            UniqueConstraint(fields=["endpoint", "event_id"], name="an_event_goes_to_an_endpoint_once"),
+        ]
+        indexes = [
+            # For what is due, every 10 seconds, and what is in hand.
+            models.Index(
+                fields=["endpoint", "due_at"],
+                condition=Q(state__in=["pending", "sending"]),
+                name="webhook_delivery_open",
+            ),
+            # For an endpoint's log, newest first.
+            models.Index(fields=["endpoint", "-created_at", "-id"], name="webhook_delivery_log"),
+        ]
+
+    def __str__(self):
+        return f"{self.kind} to {self.endpoint_id}"
+
+
+class IngestConnection(WorkspaceOwned):
+    """One sender that may post to us, at an address of its own. No workspace: the operator's, for all."""
+
+    class Source(models.TextChoices):
+        CLAY = "clay"
+        BILLING = "billing"
+
+    workspace = models.ForeignKey(Workspace, null=True, on_delete=models.CASCADE, related_name="+")
+    source = models.CharField(max_length=20, choices=Source)
+    name = models.CharField(max_length=80, blank=True, default="")
+    secret = EncryptedField(editable=False)
+    last_received_at = models.DateTimeField(null=True, editable=False)
+
+    objects = OwnedQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(workspace=None, source="billing") | (Q(workspace__isnull=False) & ~Q(source="billing")),
+                name="billing_and_nothing_else_is_for_all_workspaces",
+            )
+        ]
+
+    def __str__(self):
+        return f"{self.source} {self.name}".strip()
+
+
+class IngestedMessage(models.Model):
+    """One verified message that came in: kept until it is worked off, then remembered, so that it acts once."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        WORKING = "working"
+        DONE = "done"
+        FAILED = "failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    connection = models.ForeignKey(IngestConnection, on_delete=models.CASCADE, related_name="messages")
+    dedupe_key = models.CharField(max_length=64)  # SHA-256 of the sender's id, or of the body
+    body = models.BinaryField(null=True)  # emptied once it is worked off
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    tries = models.PositiveSmallIntegerField(default=0)
+    token = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    outcome = models.JSONField(default=dict)  # what it brought, or {"reason": …}
+    created_at = models.DateTimeField(default=now, editable=False)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [UniqueConstraint(fields=["connection", "dedupe_key"], name="a_message_acts_once")]
+        indexes = [
+            models.Index(fields=["created_at"], condition=Q(state__in=["queued", "working"]), name="ingested_open"),
+            models.Index(fields=["connection", "-created_at", "-id"], name="ingested_log"),
+        ]

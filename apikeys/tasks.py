@@ -2,10 +2,26 @@
 
 from celery import shared_task
 
-from apikeys import idempotency
+from apikeys import billing, idempotency, inbound, webhook_delivery
 from outbound.clock import real_now
 
 
 @shared_task(name="apikeys.forget_old_responses", queue="default")
 def forget_old_responses(**_):
     idempotency.forget_old_responses(now=real_now())
+
+
+@shared_task(name="apikeys.deliver_webhooks", queue="default")
+def deliver_webhooks(**_):
+    webhook_delivery.deliver_due()
+
+
+@shared_task(name="apikeys.read_billing", queue="default")
+def read_billing(**_):
+    billing.read_billing()
+
+
+@shared_task(name="apikeys.forget_old_webhooks", queue="default")
+def forget_old_webhooks(**_):
+    webhook_delivery.forget_old_deliveries(now=real_now())
+    inbound.forget_old_messages(now=real_now())

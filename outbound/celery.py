@@ -27,6 +27,10 @@ def _ticks() -> dict:
         "missing variables are written, those of dead workers too": _every(30, "leads.generate_due"),
         "files of leads are read in, those of dead workers too": _every(30, "leads.read_imports"),
         "domains of leads to validate are asked for": _every(60, "leads.validate_due"),
+        "webhooks go out, those that failed again": _every(10, "apikeys.deliver_webhooks"),
+        "leads that others posted are taken in": _every(30, "leads.read_clay"),
+        "what billing posted is applied": _every(30, "apikeys.read_billing"),
+        "old webhooks are forgotten": _every(3600, "apikeys.forget_old_webhooks"),
         "answers kept for repeated requests are forgotten": _every(3600, "apikeys.forget_old_responses"),
     }
 

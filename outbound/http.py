@@ -71,12 +71,12 @@ def request(
     try:
         parts = _parts(url)
         answer = _exchange(method, parts, content, headers or {}, began + timeout, max_bytes)
+    except ssl.SSLError:  # before ValueError: a certificate that is not verified is one
+        answer = Answer(error="tls")
     except (net.AddressRefused, ValueError):
         answer = Answer(error="refused")
     except (httpcore2.TimeoutException, TimeoutError):
         answer = Answer(error="timeout")
-    except ssl.SSLError:
-        answer = Answer(error="tls")
     except (httpcore2.NetworkError, OSError):
         answer = Answer(error="connect")
     except httpcore2.ProtocolError:
@@ -114,9 +114,12 @@ def _exchange(method, parts, content, headers, deadline: float, max_bytes: int) 
     sent |= {"content-length": str(len(content)), "connection": "close"}
     raw = [(name.encode("ascii"), value.encode("ascii")) for name, value in sent.items()]
     url = httpcore2.URL(scheme=parts.raw_scheme, host=parts.raw_host, port=parts.port, target=parts.raw_path)
-    with httpcore2.ConnectionPool(
-        ssl_context=tls_context(), network_backend=_Guarded(parts.scheme, deadline), max_connections=1
-    ) as pool, pool.stream(method, url, headers=raw, content=content) as response:
+    with (
+        httpcore2.ConnectionPool(
+            ssl_context=tls_context(), network_backend=_Guarded(parts.scheme, deadline), max_connections=1
+        ) as pool,
+        pool.stream(method, url, headers=raw, content=content) as response,
+    ):
         body = b""
         for chunk in response.iter_stream():
             body += chunk

@@ -6,7 +6,9 @@ from django.urls import include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
+from apikeys.ingest import billing_ingest
 from apikeys.public_views import setup_page
+from leads.ingest import clay_ingest
 from mcp.views import McpView
 from outbound.account import AccountViewSet
 from outbound.api.errors import error_page
@@ -25,6 +27,7 @@ def no_such_api(request, *args):
 api = [
     path("account", AccountViewSet.as_view({"get": "retrieve", "patch": "partial_update"})),
     path("", include("apikeys.urls")),
+    path("", include("apikeys.webhook_urls")),
     path("", include("leads.urls")),
     path("", include("sending.urls")),
     path("", include("campaigns.urls")),
@@ -35,6 +38,8 @@ urlpatterns = [
     path("api/v1/", include(api)),
     re_path(r"^api/mcp/?$", McpView.as_view()),
     path("api/docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
+    path("api/ingest/clay/<str:connection_id>", clay_ingest),
+    path("api/ingest/billing/<str:connection_id>", billing_ingest),
     re_path(r"^(api|\.well-known|register)(/|$)", no_such_api),
     path("u/<str:token>", unsubscribe_page, name="unsubscribe"),
     path("setup/<str:token>", setup_page, name="setup"),

@@ -1,4 +1,4 @@
-"""A web server on a real socket that receives webhooks: scripted answers, everything it got, how often it was knocked at."""
+"""A web server on a real socket that receives webhooks: scripted answers, everything it got, every knock counted."""
 
 import ssl
 import threading
