@@ -26,7 +26,7 @@ class Departure:
 class Held(Exception):
     """Not now, or never: the state the message goes to, the sentence why, and when to look again.
 
-    `alike`: a filter of the messages that the same thing holds until then.
+    `alike`: a filter of the messages that the same thing holds.
     """
 
     def __init__(self, state: str, reason: str, *, until: datetime | None = None, alike: dict | None = None):
@@ -76,7 +76,7 @@ def hold_unless_the_lane_is_open(departure: Departure) -> None:
     if departure.lane is None or departure.lane.state == Lane.State.CLOSED:
         raise Held(State.CANCELED, "The run was stopped.")
     if departure.lane.state != Lane.State.OPEN:
-        raise Held(State.QUEUED, "The run is paused.")
+        raise Held(State.QUEUED, "The run is paused.", alike={"lane_id": departure.lane.pk})
 
 
 def skip_unless_the_lead_is_there(departure: Departure) -> None:

@@ -112,20 +112,21 @@ def put_off(message: Message, held: guards.Held, *, now: datetime) -> None:
     else:
         fields["settled_at"] = now
     move(message, held.state, token=message.token, **fields)
-    if held.until and held.alike:
+    if held.alike:
         _put_off_alike(message, held)
 
 
 @transaction.atomic
 def _put_off_alike(message: Message, held: guards.Held) -> None:
     """What the same cap or gap holds is not carried to the server first: the rest of our batch, and what waits."""
-    alike = Message.objects.filter(send_at__lt=held.until, **held.alike)
-    later = {"send_at": held.until, "state_reason": held.reason}
+    later = {"state_reason": held.reason} | ({"send_at": held.until} if held.until else {})
+    alike = Message.objects.filter(**held.alike)
     alike.filter(state=State.CLAIMED, token=message.token).update(
         state=State.QUEUED, attempt=F("attempt") - 1, lease_until=None, **later
     )
-    waiting = alike.filter(state=State.QUEUED).select_for_update(skip_locked=True).order_by("id")
-    Message.objects.filter(pk__in=list(waiting.values_list("pk", flat=True))).update(**later)
+    if held.until:
+        waiting = alike.filter(state=State.QUEUED, send_at__lt=held.until).select_for_update(skip_locked=True)
+        Message.objects.filter(pk__in=list(waiting.order_by("id").values_list("pk", flat=True))).update(**later)
 
 
 def release(message: Message) -> None:

@@ -1,10 +1,11 @@
-"""The product on the test's own database: real Celery worker processes that can be killed, a real SMTP server to count."""
+"""The product on the test's own database: Celery worker processes that can be killed, an SMTP server that counts."""
 
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
@@ -140,6 +141,18 @@ def live_workspace(port: int, *, leads: int, **mailbox):
     for start in range(0, leads, 1000):
         import_leads(workspace=workspace, rows=rows[start : start + 1000], now=make.NOW)
     return workspace
+
+
+def wait_for(what, *, log: Path | None = None) -> None:
+    """As long as mail moves this waits; a minute in which nothing has fails, with the end of the log."""
+    before, since = None, time.monotonic()
+    while not what():
+        seen = states()
+        if seen != before:
+            before, since = seen, time.monotonic()
+        if time.monotonic() - since > 60:
+            raise AssertionError(f"nothing moves: {seen}\n{log.read_text()[-3000:] if log else ''}")
+        time.sleep(0.2)
 
 
 def steps(count: int) -> list[dict]:

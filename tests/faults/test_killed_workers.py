@@ -1,4 +1,4 @@
-"""Workers that die at the worst moment: no step arrives twice, none is lost, what nobody can know is parked and listed."""
+"""Workers that die at the worst moment: no step arrives twice, none is lost, what nobody can know is parked."""
 
 import json
 import os
@@ -12,8 +12,7 @@ from campaigns.models import Campaign, Touch
 from sending.models import Message
 from tests import make
 from tests.base import Api
-from tests.faults.product import live_workspace, smtp_server, states, steps, workers
-from tests.ops.processes import wait_until
+from tests.faults.product import live_workspace, smtp_server, states, steps, wait_for, workers
 
 pytestmark = [
     pytest.mark.postgres,
@@ -33,29 +32,17 @@ def run_with_kills(folder, *, leads: int, kills: int) -> dict:
         run = make.run(workspace, steps=steps(STEPS), schedule={**make.ALL_HOURS, "daily_limit": 100_000})
         for number in range(kills):
             due = leads * STEPS * (number + 1) // (kills + 2)
-            _wait_for(lambda due=due: server.count() >= due, witness.log)
+            wait_for(lambda due=due: server.count() >= due, log=witness.log)
             time.sleep(random.uniform(0, 0.3))  # where in a send it strikes is left to chance
             victim.kill()
             victim.start()
-        _wait_for(lambda: _is_over(run), witness.log)
+        wait_for(lambda: _is_over(run), log=witness.log)
         return {
             "workspace": workspace, "run": run, "server": server, "kills": victim.kills,
             "sent": states()["sent"], "unknown": states()["unknown"],
             "duplicates": sum(count - 1 for count in server.places().values()),
             "seconds": round(time.monotonic() - began, 1),
         }  # fmt: skip
-
-
-def _wait_for(what, log) -> None:
-    """As long as mail keeps arriving this waits; a minute without any change fails."""
-    for _ in range(20):
-        try:
-            wait_until(what, why=f"{states()}", log=log)
-            return
-        except AssertionError:
-            if not Message.objects.filter(direction="out", settled_at__isnull=False).exists():
-                raise
-    raise AssertionError(f"Not over: {states()}")
 
 
 def _is_over(run) -> bool:
@@ -78,10 +65,8 @@ def check(result: dict, *, leads: int) -> None:
     assert sent <= set(ids), "what is booked as sent has arrived"
     assert set(ids) - sent <= unknown, "what arrived is booked as sent, or parked"
     # Nothing is lost: who did not get every step is waiting for a parked one.
-    walked = dict(
-        (str(enrollment), position)
-        for enrollment, position in Touch.objects.order_by("position").values_list("enrollment_id", "position")
-    )
+    touches = Touch.objects.order_by("position").values_list("enrollment_id", "position")
+    walked = {str(enrollment): position for enrollment, position in touches}
     parked = {str(pk) for pk in Touch.objects.filter(message__state="unknown").values_list("enrollment_id", flat=True)}
     assert len(walked) == leads
     assert {pk for pk, position in walked.items() if position < STEPS} <= parked

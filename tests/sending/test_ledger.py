@@ -8,6 +8,7 @@ from django.utils import timezone
 from campaigns import services as campaigns
 from campaigns.models import Campaign
 from leads.models import Lead, Suppression
+from leads.services import suppress
 from sending import ledger
 from sending.letters import parcel_for
 from sending.models import Lane, Mailbox, Message, SendCounter
@@ -114,6 +115,16 @@ class TestCommit:
         assert used() == []
         assert Mailbox.objects.get().next_free_at is None
 
+    def test_a_pause_gives_the_whole_batch_back(self, queue):
+        queue(3)
+        batch = claimed()
+        Lane.objects.update(state="shut")
+        assert not ledger.commit(batch[0], now=now())
+        assert not any(ledger.renew(message) for message in batch)
+        assert set(Message.objects.values_list("state", "attempt")) == {("queued", 0)}
+        Lane.objects.update(state="open")
+        assert len(claimed()) == 3
+
     def test_a_full_lane_gives_the_mailbox_slot_back(self, queue):
         queue(2, schedule={**make.ALL_HOURS, "daily_limit": 5})
         committed()
@@ -172,8 +183,6 @@ class TestGuards:
     def test_a_suppressed_domain(self, queue, acme):
         queue()
         message = claimed()[0]
-        from leads.services import suppress
-
         suppress(workspace=acme, value="@acme.example", kind=Suppression.Kind.MANUAL, now=now())
         state, reason = self.after(message)
         assert state == "skipped"
