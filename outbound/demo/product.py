@@ -11,7 +11,7 @@ from pathlib import Path
 
 from outbound.demo.doors import Refused
 
-START_WITHIN = 120.0  # seconds
+START_WITHIN = 300.0  # seconds
 STOP_WITHIN = 60.0
 HASTE = {"SEND_TICK_SECONDS": "1", "DISPATCH_SECONDS": "1"}
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 WIDTH = 32
 LOOK_EVERY = 0.5  # seconds
-PATIENCE = 180.0
+PATIENCE = 300.0  # far more than is needed: a busy machine is no failure
 
 
 class Screen:

@@ -155,5 +155,5 @@ def test_it_ends_with_a_status_and_the_reason_where_the_product_runs_already(tmp
 def test_everything_holds_on_postgresql_and_redis(tmp_path, django_db_setup):
     log = tmp_path / "demo.out"
     with running("manage.py", "demo", "--exit", env=environment(tmp_path, **_servers()), log=log) as demo:
-        status = demo.wait(300)
+        status = demo.wait(900)
     assert status == 0, log.read_text()
