@@ -1,5 +1,6 @@
 """Every operation of REST, taken from the URL table, with one request that works: what the contract tests are run over."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -9,8 +10,10 @@ from django.apps import apps
 from django.urls import URLPattern
 from rest_framework import serializers
 
+from apikeys.inbound import create_connection
 from apikeys.models import ApiKey, StoredResponse, WorkspaceOwned
 from apikeys.services import create_key
+from apikeys.webhooks import create_endpoint, send_test
 from campaigns.campaigns import draft_campaign
 from campaigns.services import pause
 from leads.imports import start_import
@@ -54,10 +57,10 @@ class Operation:
     def takes_json(self) -> bool:
         return isinstance(self.body, type)
 
-    def at(self, value: str) -> str:
-        """The path with `value` where an id or a name stands."""
-        before, _, rest = self.path.partition("<")
-        return f"/{before}{value}{rest.partition('>')[2]}" if rest else f"/{before}"
+    def at(self, *values: str) -> str:
+        """The path with the values where ids or names stand; the last one in all places that are left."""
+        left = list(values)
+        return "/" + re.sub(r"<[^>]+>", lambda _: str(left.pop(0) if len(left) > 1 else left[0]), self.path)
 
 
 def operations() -> list[Operation]:
@@ -103,9 +106,13 @@ def cast_of(workspace) -> SimpleNamespace:
         workspace=workspace, name="Draft", steps=[make.step()], leads=[other], mailboxes=[mailbox], now=make.NOW
     )
     batch = start_import(workspace=workspace, content=CSV, content_type="text/csv", now=make.NOW)
+    webhook = create_endpoint(workspace=workspace, url=HOOK, kinds=["*"], now=make.NOW)
+    delivery = send_test(endpoint=webhook, now=make.NOW)
+    ingest = create_connection(workspace=workspace, source="clay", now=make.NOW)
     return SimpleNamespace(
         workspace=workspace, lead=lead, other=other, group=group, spare=spare, variable=variable, sequence=sequence,
         unused=unused, run=run, draft=draft, mailbox=mailbox, batch=batch, key=create_key(workspace=workspace, name="spare")[0],
+        webhook=webhook, delivery=delivery, ingest=ingest,
     )  # fmt: skip
 
 
@@ -117,7 +124,21 @@ def paused(cast) -> str:
 
 
 STEPS = [{"subject": "Hi", "body_html": "<p>Hi</p>", "variants": [{"label": "A", "body_html": "<p>A</p>"}]}]
+HOOK = "https://93.184.215.14/hooks"  # an address, so that no resolver is asked
 EXAMPLES = {
+    "list_webhooks": Example(),
+    "create_webhook": Example(body=lambda c: {"url": HOOK, "kinds": ["lead.replied"]}, status=201),
+    "get_webhook": Example(at=lambda c: c.webhook.id),
+    "update_webhook": Example(at=lambda c: c.webhook.id, body=lambda c: {"url": HOOK, "enabled": True}),
+    "delete_webhook": Example(at=lambda c: c.webhook.id, status=204),
+    "rotate_webhook_secret": Example(at=lambda c: c.webhook.id),
+    "test_webhook": Example(at=lambda c: c.webhook.id),
+    "list_webhook_deliveries": Example(at=lambda c: c.webhook.id, query=lambda c: "state=pending&limit=5"),
+    "replay_webhook_delivery": Example(at=lambda c: (c.webhook.id, c.delivery.id)),
+    "list_ingest_connections": Example(),
+    "create_ingest_connection": Example(body=lambda c: {"source": "clay", "name": "Table"}, status=201),
+    "delete_ingest_connection": Example(at=lambda c: c.ingest.id, status=204),
+    "list_ingested_messages": Example(at=lambda c: c.ingest.id),
     "get_account": Example(),
     "update_account": Example(body=lambda c: {"timezone": "Europe/Madrid", "confirm_launch_above": 0}),
     "list_keys": Example(),
@@ -194,7 +215,10 @@ def request_of(operation: Operation, cast) -> tuple[str, object]:
     """(path with query, body) of the operation's example in a cast."""
     example = EXAMPLES[operation.id]
     query = example.query(cast)
-    return operation.at(str(example.at(cast))) + (f"?{query}" if query else ""), example.body(cast)
+    ids = example.at(cast)
+    return operation.at(*(ids if isinstance(ids, tuple) else (ids,))) + (f"?{query}" if query else ""), example.body(
+        cast
+    )
 
 
 def fields_of(serializer) -> Iterator[tuple[tuple, serializers.Field]]:
@@ -236,6 +260,7 @@ def rows_of(workspace) -> dict[str, list]:
 
 # Rows that belong to a workspace through another one.
 BELOW = {
+    "IngestedMessage": "connection__workspace",
     "GroupMember": "group__workspace",
     "Enrollment": "campaign__workspace",
     "Touch": "enrollment__campaign__workspace",
