@@ -16,6 +16,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 OUTBOUND_HOME = home_folder(BASE_DIR)
 DEBUG = env_bool("DEBUG", False)
 SECRET_KEY = secret("SECRET_KEY", home=OUTBOUND_HOME)
+SECRET_KEY_FALLBACKS = env_list("SECRET_KEY_FALLBACKS")  # earlier keys: unsubscribe links already sent stay valid
 FIELD_ENCRYPTION_KEYS = field_keys(OUTBOUND_HOME)
 PUBLIC_URL = env_text("PUBLIC_URL").rstrip("/")  # https://outbound.example.com: in unsubscribe links
 ALLOWED_HOSTS = env_list(
