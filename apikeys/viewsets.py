@@ -47,7 +47,7 @@ class WorkspaceViewSet(GenericViewSet):
         return serializer.validated_data
 
     def validated_query(self, serializer_class) -> dict:
-        data = {name: value for name, value in self.request.query_params.items()}
+        data = dict(self.request.query_params.items())
         refuse_unstorable(data)
         return self.validated(serializer_class, data=data)
 
@@ -70,7 +70,7 @@ class WorkspaceViewSet(GenericViewSet):
         self._afterwards.append(work)
 
     def on_replay(self, data):
-        """A stored answer on its way out again; a view whose answer must show the present state brings it up to date."""
+        """A stored answer on its way out again; a view that must show the present state brings it up to date."""
         return data
 
     def dispatch(self, request, *args, **kwargs):
@@ -144,7 +144,7 @@ class WorkspaceViewSet(GenericViewSet):
             response = handler(self.request, *args, **kwargs)
             return response.status_code, json.loads(json.dumps(response.data, default=str))
 
-        refuse_unstorable(key)
+        refuse_unstorable(key, "Idempotency-Key")
         status, data, replayed = run_once(
             caller=self.request.auth.id,
             key=key,
@@ -160,8 +160,10 @@ class WorkspaceViewSet(GenericViewSet):
 
 def _canonical(request) -> bytes:
     """What two requests with one key must share: the body, and the query where an import's options stand."""
-    body = request.data if isinstance(request.data, bytes) else json.dumps(request.data, sort_keys=True, default=str).encode()
+    body = (
+        request.data
+        if isinstance(request.data, bytes)
+        else json.dumps(request.data, sort_keys=True, default=str).encode()
+    )
     query = json.dumps(sorted(request.query_params.lists())).encode() if request.query_params else b""
     return query + body
-
-

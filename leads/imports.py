@@ -30,7 +30,7 @@ def start_import(
     dry_run: bool = False,
     now,
 ) -> Import:
-    """Take a CSV or XLSX file in; a worker reads it. One that is none, or a mapping that does not fit, is an Invalid."""
+    """Take a CSV or XLSX file in; a worker reads it. One that is none or a mapping that does not fit, is an Invalid."""
     try:
         table = read_rows(io.BytesIO(content), filename=filename, content_type=content_type)
     except UnreadableFile as error:

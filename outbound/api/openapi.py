@@ -59,7 +59,7 @@ def enveloped(output, *, many: bool = False):
 
 
 def documented(operation_id: str, output=None, *, body=None, query=None, many=False, status=200, tag="", raw=None):
-    """Describe an action: `body` and `query` Inputs, `output` shown under `data`; 204 without. `raw`: a whole answer."""
+    """An action: `body` and `query` Inputs, `output` shown under `data`; 204 without. `raw`: a whole answer."""
 
     def decorate(action):
         writes = body is not None or status in (201, 204) or operation_id.split("_")[0] not in ("list", "get", "export")

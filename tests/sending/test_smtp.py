@@ -390,7 +390,7 @@ class TestEncryption:
     def test_a_stripped_starttls_sends_nothing_in_clear(self):
         with ScriptedSmtp(features=("AUTH PLAIN",)) as server:
             result = refusal(server, smtp_security="starttls", username="ann", password="pw")
-        assert (result.outcome, result.code, result.blame) == ("refused", "tls_required", "connection")
+        assert (result.outcome, result.code, result.blame) == ("try_later", "tls_required", "connection")
         assert server.verbs() == ["EHLO"]
 
     def test_a_refused_starttls_sends_nothing_in_clear(self, trusted):
@@ -436,7 +436,7 @@ class TestEncryption:
         with transport_for("smtp").open(Box(smtp_port=25, smtp_host="mail.example")) as session:
             with pytest.raises(NotAccepted) as caught:
                 session.prepare(PARCEL)
-        assert (caught.value.result.outcome, caught.value.result.code) == ("refused", "tls_required")
+        assert (caught.value.result.outcome, caught.value.result.code) == ("try_later", "tls_required")
 
     def test_a_private_host_is_not_connected_to(self, settings):
         settings.OUTBOUND_PRIVATE_NETWORKS = []
