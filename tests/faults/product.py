@@ -134,9 +134,7 @@ def smtp_server(folder: Path):
 def live_workspace(port: int, *, leads: int, **mailbox):
     """A workspace that sends for real, to the server on `port`, with so many leads."""
     workspace = make.workspace("Live", livemode=True)
-    make.mailbox(
-        workspace, smtp_host="127.0.0.1", smtp_port=port, smtp_security="none", **mailbox
-    )
+    make.mailbox(workspace, smtp_host="127.0.0.1", smtp_port=port, smtp_security="none", **mailbox)
     rows = [{"email": f"lead{number}@acme{number % 50}.example", "first_name": "Jo"} for number in range(leads)]
     for start in range(0, leads, 1000):
         import_leads(workspace=workspace, rows=rows[start : start + 1000], now=make.NOW)

@@ -1,4 +1,4 @@
-"""The ledger: claim, commit, settle, reap. Every write is fenced by the attempt's token; what is not sent costs nothing."""
+"""Claim, commit, settle, reap. Every write is fenced by the attempt's token; what is not sent costs nothing."""
 
 from datetime import timedelta
 

@@ -40,7 +40,9 @@ class TestSending:
     def test_a_mail_costs_a_fixed_handful_of_statements(self, post):
         with CountingSmtp() as server:
             post(server, 40)
-            with CaptureQueriesContext(connection, ) as queries:
+            with CaptureQueriesContext(
+                connection,
+            ) as queries:
                 dispatch()
         assert len(server.messages) == 40
         each = len(queries) / 40
@@ -112,9 +114,7 @@ class TestTheServerSaysNo:
     def test_another_mailbox_goes_on(self, post, live):
         with ScriptedSmtp({"auth": "535 5.7.8 Wrong"}, features=("AUTH PLAIN",)) as bad, CountingSmtp() as good:
             post(bad, 3, username="me", password="secret")
-            make.mailbox(
-                live, "b@other.example", smtp_host="127.0.0.1", smtp_port=good.port, smtp_security="none"
-            )
+            make.mailbox(live, "b@other.example", smtp_host="127.0.0.1", smtp_port=good.port, smtp_security="none")
             make.run(live, sender_email="b@other.example", include_active_elsewhere=True)
             tick()
             dispatch()
