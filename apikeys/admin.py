@@ -11,7 +11,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from apikeys import services
+from apikeys import services, webhook_admin  # noqa: F401  registers its pages
 from apikeys.events import EVENT_KINDS
 from apikeys.models import ApiKey, Event, Membership, StoredResponse, Workspace
 from apikeys.scopes import SCOPES

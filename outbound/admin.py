@@ -59,8 +59,23 @@ SIDEBAR = [
             ("Conversations", "sending.thread", "forum"),
         ],
     ),
-    ("Log", [("Outbox", "sending.message", "outbox"), ("Events", "apikeys.event", "history")]),
-    ("Access", [("Workspaces", "apikeys.workspace", "domain"), ("API keys", "apikeys.apikey", "key")]),
+    (
+        "Log",
+        [
+            ("Outbox", "sending.message", "outbox"),
+            ("Events", "apikeys.event", "history"),
+            ("Webhook deliveries", "apikeys.webhookdelivery", "outbound"),
+        ],
+    ),
+    (
+        "Access",
+        [
+            ("Workspaces", "apikeys.workspace", "domain"),
+            ("API keys", "apikeys.apikey", "key"),
+            ("Webhooks", "apikeys.webhookendpoint", "webhook"),
+            ("Senders to us", "apikeys.ingestconnection", "input"),
+        ],
+    ),
 ]
 
 

@@ -13,7 +13,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpResponseRedirect
+from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
@@ -182,7 +182,9 @@ class OwnedAdmin(Scoped, ModelAdmin):
         if not self.may_act(request, obj):
             raise PermissionDenied
         if request.method == "POST" and (request.POST.get("confirmed") or not chosen.confirm):
-            self._try(request, chosen, [obj])
+            page = self._try(request, chosen, [obj])
+            if page is not None:
+                return page
         elif chosen.confirm:
             return self._ask(request, chosen, [obj], back=change_url(obj))
         return HttpResponseRedirect(change_url(obj) if self._is_there(obj) else list_url(self.opts.label_lower))
@@ -226,11 +228,15 @@ class OwnedAdmin(Scoped, ModelAdmin):
         }
         return TemplateResponse(request, "admin/outbound/confirm.html", context)
 
-    def _try(self, request, verb: Verb, rows: list) -> None:
+    def _try(self, request, verb: Verb, rows: list):
+        """Do it to each. `do_<verb>` returns a sentence, or a page where there is something to show once."""
         sentences, refusals = [], []
         for row in rows:
             try:
-                sentences.append(getattr(self, f"do_{verb.name}")(request, row))
+                answer = getattr(self, f"do_{verb.name}")(request, row)
+                if isinstance(answer, HttpResponse):
+                    return answer
+                sentences.append(answer)
             except ApiError as error:
                 refusals.append(error.message if len(rows) == 1 else f"{row}: {error.message}")
         said = [sentence for sentence in sentences if sentence]
@@ -240,6 +246,7 @@ class OwnedAdmin(Scoped, ModelAdmin):
             messages.success(request, sentence)
         for sentence in refusals[:10]:
             messages.error(request, sentence)
+        return None
 
     # Deleting: the service says what goes along and what refuses it, and no page loads all that hangs on a row.
 
@@ -288,6 +295,12 @@ class OwnedAdmin(Scoped, ModelAdmin):
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_do"
         return [{"verb": verb, "url": reverse(name, args=[quote(obj.pk), verb.name])} for verb in self.verbs_now(obj)]
 
+    def get_changeform_initial_data(self, request):
+        """Who has one workspace need not choose it."""
+        mine = list(visible_workspaces(request).values_list("pk", flat=True)[:2])
+        chosen = {"workspace": str(mine[0])} if len(mine) == 1 else {}
+        return {**chosen, **super().get_changeform_initial_data(request)}
+
     def save_model(self, request, obj, form, change):
         saved = self.update(request, obj, form) if change else self.create(request, obj, form)
         if saved is not None and saved is not obj:
@@ -332,12 +345,15 @@ class SecretAdmin(OwnedAdmin):
         return made
 
     def response_add(self, request, obj, post_url_continue=None):
+        return self.show_once(request, obj, request._raw_secret)
+
+    def show_once(self, request, obj, raw: str) -> TemplateResponse:
         context = {
             **self.admin_site.each_context(request),
             "title": "Copy it now",
             "opts": self.opts,
             "object": obj,
-            "raw": request._raw_secret,
+            "raw": raw,
             "back": list_url(self.opts.label_lower),
         }
         return TemplateResponse(request, "admin/outbound/secret_once.html", context)  # no-store, as every admin page

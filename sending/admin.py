@@ -174,13 +174,19 @@ class MailboxAdmin(OwnedAdmin):
         changed = [name for name in form.changed_data if name != "new_password"]
         obj.save(update_fields=[*changed, "password"])
 
+    def changeform_view(self, request, object_id=None, form_url="", extra_context=None):
+        response = super().changeform_view(request, object_id, form_url, extra_context)
+        saved = getattr(request, "_saved_mailbox", None)
+        if saved is not None:  # here the form's transaction is over, which must not wait for a mail server
+            self._say_whether_it_works(request, saved)
+        return response
+
     def response_add(self, request, obj, post_url_continue=None):
-        self._say_whether_it_works(request, obj)
+        request._saved_mailbox = obj
         return super().response_add(request, obj, post_url_continue)
 
     def response_change(self, request, obj):
-        if "new_password" in request.POST:
-            self._say_whether_it_works(request, obj)
+        request._saved_mailbox = obj
         return super().response_change(request, obj)
 
     def _say_whether_it_works(self, request, obj) -> None:

@@ -4,12 +4,13 @@ from datetime import timedelta
 
 from django.contrib.auth import get_user_model
 
+from apikeys import inbound, webhooks
 from apikeys import services as access
-from apikeys.models import StoredResponse
+from apikeys.models import IngestConnection, StoredResponse, WebhookEndpoint
 from campaigns import services as campaigns
 from leads import imports, variables
 from leads import services as people
-from leads.models import Group, Lead, Suppression
+from leads.models import DomainFact, Group, Lead, Suppression, ValidationCredits
 from leads.writing import write_due
 from outbound.models import BrokerMessage
 from sending import services as post
@@ -75,8 +76,23 @@ def build_world(name: str, *, leads: int = 6, days: int = 4):
         filename="people.csv", now=now,
     )  # fmt: skip
     imports.run_import(batch.pk, now=now)
+    _doors(workspace, name, now)
+    DomainFact.objects.create(workspace=workspace, domain=f"{name.lower()}.test", outcome="mx")
+    ValidationCredits.objects.create(workspace=workspace, month=now.date(), spent=1)
     people.suppress(workspace=workspace, value="@never.test", kind=Suppression.Kind.MANUAL, now=now, reason="asked")
     return run
+
+
+def _doors(workspace, name: str, now) -> None:
+    """Webhooks out and senders in, with secrets that no page may show."""
+    endpoint = webhooks.create_endpoint(
+        workspace=workspace, url=f"https://hooks.{name.lower()}.test/in", kinds=["*"], now=now
+    )
+    WebhookEndpoint.objects.filter(pk=endpoint.pk).update(secret=CANARY, old_secret=CANARY)
+    webhooks.send_test(endpoint=endpoint, now=now)
+    connection = inbound.create_connection(workspace=workspace, source="clay", name=f"{name} table", now=now)
+    IngestConnection.objects.filter(pk=connection.pk).update(secret=CANARY)
+    inbound.keep(connection=connection, dedupe_key=name, body=b"{}", now=now)
 
 
 def _a_day(workspace) -> None:
