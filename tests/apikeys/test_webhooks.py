@@ -1,7 +1,9 @@
 """Outgoing webhooks, over real HTTP to real servers, verified by the library that receivers use."""
 
 import json
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.db import connection, transaction
@@ -390,3 +392,8 @@ class TestRest:
         assert reader("get", "/webhooks").status_code == 200
         refused = reader("post", "/webhooks", {"url": "https://example.com"})
         assert (refused.status_code, refused.json()["error"]) == (403, "Missing required scope: webhooks:write")
+
+
+def test_every_kind_of_event_is_documented():
+    text = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text()
+    assert dict(re.findall(r"^\| `([a-z_.]+)` \| (.+) \|$", text, re.M)) == EVENT_KINDS
