@@ -5,18 +5,19 @@ import logging
 import threading
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from campaigns.models import Touch
 from campaigns.runner import tick
 from leads.models import Lead, Suppression
-from leads.services import delete_lead, suppress
+from leads.services import delete_lead, lock_address, suppress
 from sending.inbox import receive
 from sending.models import Lane, Mailbox, Message, SandboxDelivery, SendCounter
 from sending.postoffice import dispatch, drain
 from sending.reactions import react
 from tests import make
+from tests.ops.processes import wait_until
 from tests.servers.smtp import CountingSmtp
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -139,3 +140,31 @@ def test_everything_at_once_waits_for_nothing_that_waits_for_it(acme, settings, 
     assert max(len(list(same)) for _, same in itertools.groupby(sorted(places))) == 1
     assert not Message.objects.filter(state__in=["claimed", "committed", "unknown"]).exists()
     assert Lead.objects.filter(email__in=gone, status="blocked").count() == 30
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite locks no rows")
+def test_a_bounce_waits_for_the_address_before_it_takes_the_lead(acme):
+    """A send takes the address first and the lead then: the other way round each would wait for the other."""
+    queued(acme, 1)
+    work_off()
+    sent, mailbox = Message.objects.select_related("body").get(), Mailbox.objects.get()
+    raw = react("bounce", bytes(sent.body.raw), at=timezone.now(), seed="x")
+    bounce = threading.Thread(
+        target=lambda: (receive(mailbox=mailbox, raw=raw, now=timezone.now()), connection.close()), daemon=True
+    )
+    with transaction.atomic():
+        lock_address(acme, sent.to_email)
+        bounce.start()
+        wait_until(_somebody_waits_for_an_address, why="the bounce at the address")
+        assert Lead.objects.select_for_update(nowait=True).get()
+    bounce.join(60)
+    assert Lead.objects.get().status == "blocked"
+
+
+def _somebody_waits_for_an_address() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        return cursor.fetchone()[0] > 0
