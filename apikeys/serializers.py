@@ -95,11 +95,13 @@ class NewKeyOutput(KeyOutput):
 
 class SignInInput(Input):
     email = serializers.CharField(max_length=254, required=False, help_text="E-mail address; or send `username`.")
-    username = serializers.CharField(max_length=150, required=False)
-    password = serializers.CharField(max_length=1024, trim_whitespace=False, write_only=True)
+    username = serializers.CharField(max_length=150, required=False, help_text="The name you sign in with.")
+    password = serializers.CharField(
+        max_length=1024, trim_whitespace=False, write_only=True, help_text="The password you sign in with."
+    )
     workspace = serializers.CharField(
         max_length=80,
-        required=False,
+        allow_blank=True,
         default="",
         help_text="Slug, name or id; needed when you are a member of several.",
     )

@@ -35,7 +35,7 @@ class LeadViewSet(WorkspaceViewSet):
         leads = filtered(self.mine(Lead.objects.all()), query)
         return Response(page_of(leads, **paging, show=lambda rows: s.LeadOutput(rows, many=True).data))
 
-    @documented("upsert_leads", s.LeadsReportOutput, body=s.LeadInput, tag="leads")
+    @documented("upsert_leads", s.LeadDetailOutput, s.LeadsReportOutput, body=s.LeadInput, or_array=True, tag="leads")
     def create(self, request):
         """Add or update one lead, or an array of up to 5,000
 

@@ -209,8 +209,11 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": [],
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,  # our values say what they are
     "ENUM_NAME_OVERRIDES": {
-        "LeadStatus": "leads.models.Lead.Status",
+        "CampaignStatus": ["draft", "active", "paused", "completed", "archived"],
+        "LeadStatus": ["held", "active", "paused", "blocked"],
+        "Weekday": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
         "RunStatus": ["running", "paused", "completed", "failed", "stopped"],
         "BulkResultStatus": ["created", "duplicate", "rejected", "error"],
         "LeadResultStatus": ["created", "updated", "duplicate", "rejected"],

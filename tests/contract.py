@@ -1,4 +1,4 @@
-"""Every operation of REST, taken from the URL table, with one request that works: what the contract tests are run over."""
+"""Every operation of REST, from the URL table, with one request that works: what the contract tests run over."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -84,7 +84,7 @@ def _operations(pattern) -> Iterator[Operation]:
 
 @dataclass(frozen=True)
 class Example:
-    """A request that works in a `cast`: whose id or name goes into the path, and the body or query that goes with it."""
+    """A request that works in a `cast`: whose id goes into the path, and the body or query that goes with it."""
 
     at: Callable = lambda cast: ""
     body: Callable = lambda cast: None
@@ -110,10 +110,23 @@ def cast_of(workspace) -> SimpleNamespace:
     delivery = send_test(endpoint=webhook, now=make.NOW)
     ingest = create_connection(workspace=workspace, source="clay", now=make.NOW)
     return SimpleNamespace(
-        workspace=workspace, lead=lead, other=other, group=group, spare=spare, variable=variable, sequence=sequence,
-        unused=unused, run=run, draft=draft, mailbox=mailbox, batch=batch, key=create_key(workspace=workspace, name="spare")[0],
-        webhook=webhook, delivery=delivery, ingest=ingest,
-    )  # fmt: skip
+        workspace=workspace,
+        lead=lead,
+        other=other,
+        group=group,
+        spare=spare,
+        variable=variable,
+        sequence=sequence,
+        unused=unused,
+        run=run,
+        draft=draft,
+        mailbox=mailbox,
+        batch=batch,
+        key=create_key(workspace=workspace, name="spare")[0],
+        webhook=webhook,
+        delivery=delivery,
+        ingest=ingest,
+    )
 
 
 def paused(cast) -> str:
@@ -146,6 +159,9 @@ EXAMPLES = {
     "revoke_key": Example(at=lambda c: c.key.id, status=204),
     "list_leads": Example(query=lambda c: f"group_id={c.group.id}&search=jo&page=1&limit=5&status=held"),
     "upsert_leads": Example(body=lambda c: {"email": "new@people.example", "groups": ["New ones"]}),
+    "import_leads": Example(body=lambda c: {"leads": [{"email": "bulk@people.example", "lead_score": 85}]}),
+    "validate_leads": Example(body=lambda c: {"lead_ids": [str(c.lead.id)]}),
+    "get_validation_results": Example(),
     "get_lead": Example(at=lambda c: c.lead.id),
     "update_lead": Example(at=lambda c: c.lead.id, body=lambda c: {"first_name": "Ann"}),
     "delete_lead": Example(at=lambda c: c.lead.id, status=204),
@@ -177,11 +193,15 @@ EXAMPLES = {
     "list_runs": Example(query=lambda c: "status=running"),
     "create_run": Example(
         body=lambda c: {
-            "engine": "native", "sequence_id": str(c.sequence.id), "sender_email": "hi@you.example",
-            "group_id": str(c.group.id), "include_active_elsewhere": True, "schedule": dict(make.ALL_HOURS),
+            "engine": "native",
+            "sequence_id": str(c.sequence.id),
+            "sender_email": "hi@you.example",
+            "group_id": str(c.group.id),
+            "include_active_elsewhere": True,
+            "schedule": dict(make.ALL_HOURS),
         },
         status=201,
-    ),  # fmt: skip
+    ),
     "get_run": Example(at=lambda c: c.run.id),
     "list_run_messages": Example(at=lambda c: c.run.id, query=lambda c: "state=sent&bodies=true"),
     "stop_run": Example(at=lambda c: c.run.id),
@@ -190,7 +210,10 @@ EXAMPLES = {
     "list_campaigns": Example(query=lambda c: "engine=native&status=draft"),
     "create_campaign": Example(
         body=lambda c: {
-            "name": "Another", "steps": STEPS, "lead_ids": [str(c.other.id)], "mailbox_ids": [str(c.mailbox.id)],
+            "name": "Another",
+            "steps": STEPS,
+            "lead_ids": [str(c.other.id)],
+            "mailbox_ids": [str(c.mailbox.id)],
             "include_active_elsewhere": True,
         },
         status=201,
@@ -208,7 +231,7 @@ EXAMPLES = {
     "get_sandbox_clock": Example(),
     "turn_sandbox_clock": Example(body=lambda c: {"advance_seconds": 60}),
     "list_senders": Example(),
-}  # fmt: skip
+}
 
 
 def request_of(operation: Operation, cast) -> tuple[str, object]:
@@ -222,7 +245,7 @@ def request_of(operation: Operation, cast) -> tuple[str, object]:
 
 
 def fields_of(serializer) -> Iterator[tuple[tuple, serializers.Field]]:
-    """Every field of an Input with its path, those of nested ones in their first element: (("steps", 0, "subject"), field)."""
+    """Every field of an Input with its path; inside lists, of their first element: (("steps", 0, "subject"), field)."""
     instance = serializer() if isinstance(serializer, type) else serializer
     for name, field in instance.fields.items():
         yield (name,), field

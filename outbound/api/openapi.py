@@ -2,7 +2,13 @@
 
 from dataclasses import dataclass
 
-from drf_spectacular.utils import OpenApiParameter, OpenApiTypes, extend_schema
+from drf_spectacular.utils import (
+    OpenApiParameter,
+    OpenApiResponse,
+    OpenApiTypes,
+    PolymorphicProxySerializer,
+    extend_schema,
+)
 from rest_framework import serializers
 
 from outbound.api.serializers import Output
@@ -42,8 +48,17 @@ _IDEMPOTENCY = OpenApiParameter(
     description="Any unique text of at most 255 characters.",
 )
 _ERRORS = {
-    400: ErrorOutput, 401: ErrorOutput, 403: ErrorOutput, 404: ErrorOutput, 409: ErrorOutput, 422: ErrorOutput,
-}  # fmt: skip
+    400: "A field is wrong; `details` names it.",
+    401: "No key, or one that is not known, was revoked or has expired.",
+    403: "The key lacks the scope that `error` names.",
+    404: "There is nothing with that id in your workspace.",
+    409: "It does not fit the present state.",
+    413: "The body is larger than 10 MB.",
+    415: "The body is of another content type.",
+    422: "The Idempotency-Key was used with another body.",
+    429: "Too many requests; wait for Retry-After.",
+}
+_OF_WRITES = (413, 415, 422)
 
 
 def enveloped(output, *, many: bool = False):
@@ -58,18 +73,47 @@ def enveloped(output, *, many: bool = False):
     return _ENVELOPES[key]
 
 
-def documented(operation_id: str, output=None, *, body=None, query=None, many=False, status=200, tag="", raw=None):
-    """An action: `body` and `query` Inputs, `output` shown under `data`; 204 without. `raw`: a whole answer."""
+_DONE = {200: "Done.", 201: "Made.", 202: "Taken on; it goes on in the background.", 204: "Gone."}
+
+
+def _refusals(writes: bool) -> dict:
+    return {
+        status: OpenApiResponse(ErrorOutput, description=sentence)
+        for status, sentence in _ERRORS.items()
+        if writes or status not in _OF_WRITES
+    }
+
+
+def _one_of(name: str, *types):
+    """A body or an answer of one of several shapes: each a serializer class, or an instance with many=True."""
+    return PolymorphicProxySerializer(
+        component_name=name, serializers=list(types), resource_type_field_name=None, many=False
+    )
+
+
+def documented(
+    operation_id: str, output=None, array_output=None, *, body=None, or_array=False, query=None, many=False, status=200,
+    tag="", raw=None,
+):  # fmt: skip
+    """An action: `body` and `query` Inputs, `output` shown under `data`; 204 without. `raw`: a whole answer.
+
+    `or_array`: the body may also be an array of such, which is answered with `array_output`.
+    """
 
     def decorate(action):
         writes = body is not None or status in (201, 204) or operation_id.split("_")[0] not in ("list", "get", "export")
         action.takes = Takes(operation_id, body, query)
         answer = raw if raw is not None else enveloped(output, many=many) if output else None
+        request = body
+        if or_array:
+            name = operation_id.title().replace("_", "")
+            request = _one_of(f"{name}Body", body, body(many=True))
+            answer = _one_of(f"{name}Answer", answer, enveloped(array_output))
         return extend_schema(
             operation_id=operation_id,
-            request=body,
+            request=request,
             parameters=[*([query] if query else []), *([_IDEMPOTENCY] if writes else [])],
-            responses={status: answer, **_ERRORS},
+            responses={status: OpenApiResponse(answer, description=_DONE[status]), **_refusals(writes)},
             tags=[tag] if tag else None,
             summary=(action.__doc__ or operation_id).strip().splitlines()[0],
         )(action)
