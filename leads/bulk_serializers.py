@@ -6,30 +6,34 @@ from rest_framework import serializers
 from leads.checks import normalise_email
 from leads.importing import MAX_ROWS
 from leads.models import Lead
-from leads.serializers import LeadInput
 from outbound.api.serializers import Input, Output, OwnedListField
 
+# The component is that of POST /leads: one lead is the same everywhere.
+_ONE_LEAD = {"$ref": "#/components/schemas/LeadInputRequest"}
 
-@extend_schema_field(LeadInput(many=True))
-class RowsField(serializers.ListField):
+
+@extend_schema_field({"type": "array", "items": _ONE_LEAD, "minItems": 1, "maxItems": MAX_ROWS})
+class RowsField(serializers.Field):
     """Leads as they came: the importer reads each, so that one wrong row is refused and no other."""
 
-    child = serializers.JSONField()
     # For tools: an array of objects; the fields of one stand in add_leads.
     json_schema = {"type": "array", "items": {"type": "object"}, "minItems": 1, "maxItems": MAX_ROWS}
-
-    def __init__(self, **kwargs):
-        super().__init__(allow_empty=False, **kwargs)
+    default_error_messages = {"type": "Give an array of leads.", "empty": "The array is empty."}
 
     def to_internal_value(self, data):
         if not isinstance(data, list):
-            self.fail("not_a_list", input_type=type(data).__name__)
+            self.fail("type")
         if not data:
             self.fail("empty")
         return data
 
+    def to_representation(self, value):
+        return value
+
 
 class BulkInput(Input):
+    """Leads to add; those that are there stay as they are."""
+
     leads = RowsField(
         help_text="1 to 5,000 leads; a known address is skipped, a wrong row is rejected with its reason."
     )
@@ -78,6 +82,8 @@ def _normal(text: str) -> str:
 
 
 class ValidateInput(Input):
+    """Either lead_ids or emails."""
+
     lead_ids = OwnedListField(Lead.objects, required=False, help_text="Ids of leads, 5,000 at most; or emails.")
     emails = KnownEmailsField(required=False, help_text="Addresses of leads, 5,000 at most; or lead_ids.")
 

@@ -231,6 +231,16 @@ EXAMPLES = {
     "get_sandbox_clock": Example(),
     "turn_sandbox_clock": Example(body=lambda c: {"advance_seconds": 60}),
     "list_senders": Example(),
+    "list_mailboxes": Example(),
+    "connect_mailbox": Example(body=lambda c: {"email": "new@box.example", "daily_limit": 20}, status=201),
+    "get_mailbox": Example(at=lambda c: c.mailbox.id),
+    "update_mailbox": Example(at=lambda c: c.mailbox.id, body=lambda c: {"display_name": "Ann", "daily_limit": 20}),
+    "delete_mailbox": Example(at=lambda c: c.unused_mailbox.id, status=204),
+    "test_mailbox": Example(at=lambda c: c.mailbox.id),
+    "pause_mailbox": Example(at=lambda c: c.mailbox.id),
+    "resume_mailbox": Example(at=lambda c: c.paused_mailbox.id),
+    "list_domains": Example(),
+    "get_domain": Example(at=lambda c: c.mailbox.domain_id),
 }
 
 
