@@ -11,6 +11,7 @@ from campaigns.models import Campaign, Sequence, SequenceVersion, Step, Variant
 from campaigns.rendering import Words, lint, unknown_names
 from leads.queries import known_names
 from outbound.api.errors import Conflict
+from outbound.api.names import taken, unique_name
 from sending.services import cancel_queued
 
 UNDER_WAY = (Campaign.Status.ACTIVE, Campaign.Status.PAUSED)
@@ -29,9 +30,10 @@ class Wording:
 def create_sequence(*, workspace: Workspace, name: str, description: str = "", steps: list[dict], now) -> Sequence:
     """A sequence with its first version. `steps`: dicts with the fields of StepInput."""
     _refuse_taken_name(workspace, name)
-    sequence = Sequence.objects.create(
-        workspace=workspace, name=name, description=description, created_at=now, updated_at=now
-    )
+    with unique_name("sequence", name):
+        sequence = Sequence.objects.create(
+            workspace=workspace, name=name, description=description, created_at=now, updated_at=now
+        )
     _add_version(sequence, steps, now)
     return sequence
 
@@ -45,7 +47,8 @@ def update_sequence(*, sequence: Sequence, now, steps: list[dict] | None = None,
     for name, value in fields.items():
         setattr(sequence, name, value)
     sequence.updated_at = now
-    sequence.save(update_fields=[*fields, "updated_at"])
+    with unique_name("sequence", sequence.name):
+        sequence.save(update_fields=[*fields, "updated_at"])
     if steps is not None:
         _change_steps(sequence, steps, now)
     return sequence
@@ -76,7 +79,7 @@ def delete_sequence(*, sequence: Sequence) -> None:
 
 def _refuse_taken_name(workspace: Workspace, name: str) -> None:
     if Sequence.objects.for_workspace(workspace).filter(name__iexact=name).exists():
-        raise Conflict(f"There is a sequence named {name} already.", details={"name": ["Taken."]})
+        raise taken("sequence", name)
 
 
 def _add_version(sequence: Sequence, steps: list[dict], now) -> SequenceVersion:

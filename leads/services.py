@@ -12,7 +12,8 @@ from leads.rows import LeadRow
 from leads.suppression import is_suppressed, lock_address, suppress, suppressed_among
 from leads.validation import NEVER_ASKED, queue_validation
 from leads.variables import create_variable
-from outbound.api.errors import Conflict, Invalid
+from outbound.api.errors import Invalid
+from outbound.api.names import taken, unique_name
 from outbound.bulk import insert_rows
 
 __all__ = [
@@ -90,7 +91,10 @@ def record_activity(*, lead_id, now, sent: int = 0, replied: int = 0, opened: in
 
 def create_group(*, workspace: Workspace, name: str, color: str = "slate", description: str = "", now) -> Group:
     _refuse_taken_name(workspace, name)
-    return Group.objects.create(workspace=workspace, name=name, color=color, description=description, created_at=now)
+    with unique_name("group", name):
+        return Group.objects.create(
+            workspace=workspace, name=name, color=color, description=description, created_at=now
+        )
 
 
 def update_group(*, group: Group, **fields) -> Group:
@@ -98,14 +102,15 @@ def update_group(*, group: Group, **fields) -> Group:
         _refuse_taken_name(group.workspace, fields["name"], but=group)
     for name, value in fields.items():
         setattr(group, name, value)
-    group.save(update_fields=list(fields))
+    with unique_name("group", group.name):
+        group.save(update_fields=list(fields))
     return group
 
 
 def _refuse_taken_name(workspace, name: str, but: Group | None = None) -> None:
     others = Group.objects.for_workspace(workspace).filter(name__iexact=name)
     if others.exclude(pk=but.pk if but else None).exists():
-        raise Conflict(f"There is a group named {name} already.", details={"name": ["Taken."]})
+        raise taken("group", name)
 
 
 def delete_group(*, group: Group) -> None:

@@ -8,7 +8,8 @@ from django.db.models import Count, Q
 from apikeys.models import Workspace
 from leads.models import Lead, Variable, VariableValue
 from leads.rows import TEMPLATE_NAMES
-from outbound.api.errors import Conflict, Invalid
+from outbound.api.errors import Invalid
+from outbound.api.names import taken, unique_name
 from outbound.bulk import insert_rows
 from outbound.ids import uuid7
 from outbound.templating import compile_template
@@ -25,9 +26,10 @@ def create_variable(
     """Define a prompt. Its `{{names}}` are lead fields or keys of custom (decisions §5)."""
     _refuse_bad_name(workspace, name)
     _refuse_bad_prompt(workspace, prompt_template)
-    return Variable.objects.create(
-        workspace=workspace, name=name, prompt_template=prompt_template, output_type=output_type, created_at=now
-    )
+    with unique_name("variable", name):
+        return Variable.objects.create(
+            workspace=workspace, name=name, prompt_template=prompt_template, output_type=output_type, created_at=now
+        )
 
 
 @transaction.atomic
@@ -57,7 +59,7 @@ def _refuse_bad_name(workspace, name: str) -> None:
     if Lead.objects.for_workspace(workspace).filter(custom__has_key=name).exists():
         raise Invalid.field("name", f"{name} is a field of your own on some leads. Choose another name.")
     if Variable.objects.for_workspace(workspace).filter(name=name).exists():
-        raise Conflict(f"There is a variable named {name} already.", details={"name": ["Taken."]})
+        raise taken("variable", name)
 
 
 def _refuse_bad_prompt(workspace, prompt: str) -> None:

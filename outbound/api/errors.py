@@ -6,6 +6,7 @@
 import logging
 
 from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError, OperationalError
 from django.http import Http404, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -51,6 +52,13 @@ class Conflict(ApiError):
     status, code, message = 409, "conflict", "This does not fit the present state."
 
 
+class Busy(ApiError):
+    status, code, message = 503, "busy", "The database is busy at present. Try again in a second."
+
+    def __init__(self):
+        super().__init__(headers={"Retry-After": "1"})
+
+
 class TooLarge(ApiError):
     status, code, message = 413, "too_large", "The body is larger than 10 MB. Send it in parts."
 
@@ -92,6 +100,12 @@ def as_api_error(error: Exception) -> ApiError | None:
         return Invalid(f"{name}: {sentences[0]}", details=details)
     if isinstance(error, Http404):
         return NotFound()
+    if isinstance(error, IntegrityError):  # the database had the last word: constraints hold where two come at once
+        logger.warning("A constraint refused a write: %s", type(error).__name__)
+        return Conflict("Somebody changed the same thing at this moment. Look again, and try again if need be.")
+    if isinstance(error, OperationalError):
+        logger.error("The database could not do it.", exc_info=error)
+        return Busy()
     if isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
     if isinstance(error, exceptions.APIException):
