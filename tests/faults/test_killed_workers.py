@@ -94,6 +94,7 @@ def test_no_step_arrives_twice_and_none_is_lost(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(os.environ.get("TEST_REQUIRE_SERVERS") != "1", reason="takes minutes: `make test-full`")
 @pytest.mark.django_db(transaction=True)
 def test_two_thousand_leads_and_ten_kills(tmp_path):
     assert connection.vendor == "postgresql"
