@@ -24,7 +24,8 @@ INWARD = [
 
 
 @pytest.fixture(autouse=True)
-def _fresh_trust():
+def _closed_and_fresh(settings):
+    settings.OUTBOUND_PRIVATE_NETWORKS = []
     yield
     http.tls_context.cache_clear()
 
@@ -61,7 +62,7 @@ def told(delivery) -> str:
 class TestInward:
     @pytest.mark.parametrize("scheme", ["http", "https"])
     @pytest.mark.parametrize("host", INWARD)
-    def test_it_is_refused_at_save(self, acme, api, canary, settings, monkeypatch, host, scheme):
+    def test_it_is_refused_at_save(self, acme, api, canary, monkeypatch, host, scheme):
         monkeypatch.setattr(http, "HTTPS_PORTS", frozenset({canary.port}))
         answer = api("post", "/webhooks", {"url": f"{scheme}://{host}:{canary.port}/hooks"})
         assert (answer.status_code, list(answer.json()["details"])) == (400, ["url"])
