@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field
 
 from django.db import transaction
+from django.db.models import Value
+from django.db.models.functions import Lower
 
 from apikeys.models import Workspace
 from leads.checks import email_domain, is_disposable, is_role
-from leads.models import Group, GroupMember, Lead
+from leads.models import Group, GroupMember, Lead, Variable
 from leads.rows import DEFAULTS, TEXT_FIELDS, LeadRow, RowRefused, read_row
 from leads.suppression import suppressed_among
 from outbound.api.errors import Invalid
@@ -24,6 +26,7 @@ class Report:
 
     results: list[dict] = field(default_factory=list)
     suppressed: int = 0
+    errors: dict[int, dict] = field(default_factory=dict)  # index of a rejected row → {field: [sentences]}
 
     def count(self, status: str) -> int:
         return sum(result["status"] == status for result in self.results)
@@ -49,9 +52,9 @@ def import_leads(
     wrong is `rejected` with its reasons and harms no other (decisions C6, C7, C21, §3).
     """
     if len(rows) > MAX_ROWS:
-        raise Invalid(f"At most {MAX_ROWS} leads at once; you sent {len(rows)}. Send them in parts.")
+        raise Invalid.field("body", f"At most {MAX_ROWS} leads at once; you sent {len(rows)}. Send them in parts.")
     report = Report()
-    wanted = _read_all(rows, report)
+    wanted = _read_all(rows, report, _taken_names(workspace, rows))
     with transaction.atomic():
         _apply(workspace, wanted, report, now=now, update=on_duplicate == "update", dry_run=dry_run, batch=batch)
         if not dry_run:
@@ -59,7 +62,21 @@ def import_leads(
     return report
 
 
-def _read_all(rows, report: Report) -> dict[str, tuple[int, LeadRow]]:
+def _taken_names(workspace, rows) -> set[str]:
+    """Names of variables, when a row brings fields of its own: one of them would hide the variable (decisions §3)."""
+    if not any(isinstance(row, dict) and row.get("custom") for row in rows):
+        return set()
+    return set(Variable.objects.for_workspace(workspace).values_list("name", flat=True))
+
+
+def refuse_hidden_variable(custom: dict, names: set[str]) -> None:
+    """RowRefused when a field of one's own has the name of a variable."""
+    hidden = sorted(set(custom) & names)
+    if hidden:
+        raise RowRefused({"custom": [f"{hidden[0]}: a variable has this name."]})
+
+
+def _read_all(rows, report: Report, names: set[str]) -> dict[str, tuple[int, LeadRow]]:
     """{email: (index of its result, row)} of the rows that may go in; the others already have their result."""
     wanted: dict[str, tuple[int, LeadRow]] = {}
     for index, raw in enumerate(rows):
@@ -67,7 +84,9 @@ def _read_all(rows, report: Report) -> dict[str, tuple[int, LeadRow]]:
         report.results.append(result)
         try:
             row = read_row(raw)
+            refuse_hidden_variable(row.fields.get("custom", {}), names)
         except RowRefused as error:
+            report.errors[index] = error.details
             result["reason"] = "; ".join(f"{name}: {' '.join(texts)}" for name, texts in error.details.items())
             continue
         result["email"] = row.fields["email"]
@@ -133,23 +152,26 @@ def _new_lead(workspace, given: dict, now, blocked: bool, batch) -> dict:
         "emails_clicked": 0,
         "emails_replied": 0,
         "lead_score": 50,
-        "custom": {},
         **_EMPTY,
         **{name: value for name, value in given.items() if name in _WRITABLE},
+        "custom": _without_nulls(given.get("custom", {})),
     }
+
+
+def _without_nulls(custom: dict) -> dict:
+    return {key: value for key, value in custom.items() if value is not None}
 
 
 def _changed_lead(lead: Lead, given: dict, now) -> dict:
     values = {name: getattr(lead, name) for name in _WRITABLE}
     values.update({name: value for name, value in given.items() if name in _WRITABLE})
     if "custom" in given:  # given keys overwrite, absent stay, null clears
-        merged = {**lead.custom, **given["custom"]}
-        values["custom"] = {key: value for key, value in merged.items() if value is not None}
+        values["custom"] = _without_nulls({**lead.custom, **given["custom"]})
     return {"id": lead.id, "updated_at": now, **values}
 
 
 def _join_groups(workspace, wanted, report, now) -> None:
-    names = {name for _, row in wanted.values() for name in row.groups or ()}
+    names = list(dict.fromkeys(name for _, row in wanted.values() for name in row.groups or ()))
     if not names:
         return
     groups = groups_by_name(workspace, names, now)
@@ -164,16 +186,20 @@ def _join_groups(workspace, wanted, report, now) -> None:
 
 
 def groups_by_name(workspace, names, now) -> dict[str, Group]:
-    """{lower-case name: group}; unknown names become groups."""
+    """{lower-case name: group}; unknown names become groups, spelt as they come first."""
 
     def found():
         return {group.name.lower(): group for group in Group.objects.for_workspace(workspace)}
 
     groups = found()
-    missing = {name.lower(): name for name in names if name.lower() not in groups}
+    missing = {name.lower(): name for name in reversed(names) if name.lower() not in groups}
     if missing:
         Group.objects.bulk_create(
             [Group(workspace=workspace, name=name, created_at=now) for name in missing.values()], ignore_conflicts=True
         )
         groups = found()
+    for name in missing.values():
+        if name.lower() not in groups:  # the database folds a letter that Python does not, and found a twin
+            same = Group.objects.for_workspace(workspace).alias(folded=Lower("name")).filter(folded=Lower(Value(name)))
+            groups[name.lower()] = same.get()
     return groups

@@ -6,9 +6,9 @@ from django.db.models import F
 from apikeys.models import Workspace
 from leads.checks import email_domain, is_disposable, is_role
 from leads.exporting import export_leads
-from leads.importing import MAX_ROWS, groups_by_name, import_leads
-from leads.models import Group, GroupMember, Lead, Suppression
-from leads.rows import LeadRow
+from leads.importing import MAX_ROWS, groups_by_name, import_leads, refuse_hidden_variable
+from leads.models import Group, GroupMember, Lead, Suppression, Variable
+from leads.rows import LeadRow, RowRefused
 from leads.suppression import is_suppressed, lock_address, suppress, suppressed_among
 from leads.validation import NEVER_ASKED, queue_validation
 from leads.variables import create_variable
@@ -28,7 +28,7 @@ def add_lead(*, workspace: Workspace, row: dict, now) -> tuple[Lead, str]:
     report = import_leads(workspace=workspace, rows=[row], now=now)
     result = report.results[0]
     if result["status"] == "rejected":
-        raise Invalid(result["reason"])
+        raise Invalid(result["reason"], details=report.errors.get(0))
     return Lead.objects.get(pk=result["id"]), result["status"]
 
 
@@ -38,6 +38,7 @@ def update_lead(*, lead: Lead, row: LeadRow, now) -> Lead:
     lead = Lead.objects.select_for_update(no_key=True).get(pk=lead.pk)
     fields = dict(row.fields)
     if "custom" in fields:
+        _refuse_hidden_variable(lead, fields["custom"])
         merged = {**lead.custom, **fields["custom"]}
         fields["custom"] = {key: value for key, value in merged.items() if value is not None}
     email = fields.get("email", lead.email)
@@ -50,6 +51,14 @@ def update_lead(*, lead: Lead, row: LeadRow, now) -> Lead:
     if row.groups:
         _join(lead, row.groups, now)
     return lead
+
+
+def _refuse_hidden_variable(lead: Lead, custom: dict) -> None:
+    names = Variable.objects.for_workspace(lead.workspace).filter(name__in=list(custom)).values_list("name", flat=True)
+    try:
+        refuse_hidden_variable(custom, set(names))
+    except RowRefused as error:
+        raise Invalid(str(error), details=error.details) from None
 
 
 def _move_to(lead: Lead, email: str, fields: dict) -> None:
