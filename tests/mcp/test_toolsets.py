@@ -6,7 +6,9 @@ import jsonschema
 import pytest
 
 from apikeys.scopes import ALL_SCOPES
+from apikeys.webhooks import create_endpoint
 from campaigns.models import Campaign
+from leads.models import Lead
 from mcp.registry import TOOLS
 from sending.models import Message, Thread
 from tests import make
@@ -18,10 +20,13 @@ CAMPAIGNS = [
     "create_campaign", "get_campaign", "update_campaign", "launch_campaign", "pause_campaign", "add_campaign_leads",
     "archive_campaign", "get_campaign_report", "list_campaign_replies", "send_reply",
 ]  # fmt: skip
-MORE = CAMPAIGNS
-READING = {"get_campaign", "get_campaign_report", "list_campaign_replies"}
+INFRA = ["import_leads", "validate_leads", "get_validation_results", "list_webhooks"]
+MORE = [*CAMPAIGNS, *INFRA]
+READING = {
+    "get_campaign", "get_campaign_report", "list_campaign_replies", "get_validation_results", "list_webhooks",
+}  # fmt: skip
 DESTRUCTIVE = {"update_campaign", "launch_campaign", "archive_campaign", "send_reply"}
-OPEN_WORLD = {"launch_campaign", "add_campaign_leads", "send_reply"}
+OPEN_WORLD = {"launch_campaign", "add_campaign_leads", "send_reply", "validate_leads"}
 THIRD_PARTY = {"get_campaign", "launch_campaign", "list_campaign_replies"}
 STEPS = [make.step("Hello {{first_name}}"), make.step("Again", delay_days=3)]
 
@@ -62,6 +67,7 @@ class TestTheLists:
         [
             ("outbound", NAMES),
             ("campaigns", CAMPAIGNS),
+            ("infra", INFRA),
             ("campaigns,outbound", [*NAMES, *CAMPAIGNS]),
             ("all", [*NAMES, *MORE]),
         ],
@@ -307,3 +313,80 @@ class TestAfterwards:
         stranger, thread = WideDoor(make.key(rival)), str(Thread.objects.get().pk)
         error = error_of(stranger.call("send_reply", thread_id=thread, body_text="Hi"))
         assert error["details"]["thread_id"][0].startswith("There is no thread")
+
+
+class TestInfra:
+    def test_an_import_skips_who_is_known_and_harms_no_other_row(self, wide, acme):
+        make.lead(acme, "jo@acme.example", first_name="Jo")
+        rows = [{"email": "jo@acme.example", "first_name": "Al"}, {"email": "ana@birch.example"}, {"email": "wrong"}]
+
+        shown = data_of(wide.call("import_leads", leads=rows))
+
+        assert [row["status"] for row in shown["results"]] == ["duplicate", "created", "rejected"]
+        assert (shown["total"], shown["created"], shown["duplicates"], shown["errors"]) == (3, 1, 1, 1)
+        assert Lead.objects.get(email="jo@acme.example").first_name == "Jo"
+
+    def test_an_import_is_bounded(self, wide):
+        assert "leads" in error_of(wide.call("import_leads", leads=[]))["details"]
+        assert "leads" in error_of(wide.call("import_leads", leads=[{"email": "a@b.example"}] * 5001))["details"]
+
+    def test_an_import_knows_nobody_of_a_stranger(self, wide, rival):
+        make.lead(rival, "jo@acme.example")
+        shown = data_of(wide.call("import_leads", leads=[{"email": "jo@acme.example"}]))
+        assert shown["created"] == 1
+
+    def test_validation_is_queued_and_told_where_to_look(self, wide, acme):
+        lead = str(make.lead(acme, "jo@acme.example").pk)
+
+        shown = data_of(wide.call("validate_leads", lead_ids=[lead]))
+
+        assert (shown["queued"], shown["lead_ids"]) == (1, [lead])
+        assert shown["poll_with"] == "get_validation_results"
+        assert data_of(wide.call("get_validation_results"))["total_validated"] == 0
+
+    def test_validation_takes_ids_or_addresses_and_not_both(self, wide, acme):
+        lead = str(make.lead(acme, "jo@acme.example").pk)
+        for chosen in ({}, {"lead_ids": [lead], "emails": ["jo@acme.example"]}):
+            assert "lead_ids" in error_of(wide.call("validate_leads", **chosen))["details"]
+
+    def test_a_strangers_leads_are_not_validated(self, wide, rival):
+        lead = make.lead(rival, "jo@acme.example")
+        assert "lead_ids" in error_of(wide.call("validate_leads", lead_ids=[str(lead.pk)]))["details"]
+        assert "emails" in error_of(wide.call("validate_leads", emails=[lead.email]))["details"]
+
+    @pytest.mark.parametrize("name", ["import_leads", "validate_leads"])
+    def test_bulk_work_is_limited_as_at_the_other_door(self, wide, acme, settings, name):
+        settings.RATE_LIMIT_BULK_PER_MINUTE = 1
+        email = make.lead(acme).email
+        given = {"import_leads": {"leads": [{"email": email}]}, "validate_leads": {"emails": [email]}}[name]
+
+        data_of(wide.call(name, **given))
+
+        assert error_of(wide.call(name, **given))["code"] == "rate_limited"
+        data_of(wide.call("get_validation_results"))
+
+    def test_results_are_those_of_the_other_door(self, wide, acme, rival, api):
+        Lead.objects.filter(pk=make.lead(acme).pk).update(validation_status="valid")
+        Lead.objects.filter(pk=make.lead(rival).pk).update(validation_status="valid")
+
+        shown = data_of(wide.call("get_validation_results"))
+
+        assert shown == api.data("GET", "/validation/results")
+        assert shown["status_breakdown"]["valid"] == 1
+
+    def test_results_take_no_parameter(self, wide):
+        assert "since" in error_of(wide.call("get_validation_results", since="2026"))["details"]
+
+    def test_webhooks_are_shown_without_their_secret_and_only_ones_own(self, wide, acme, rival):
+        mine, _ = (
+            create_endpoint(workspace=each, url="https://hooks.example/x", kinds=["*"], now=make.NOW)
+            for each in (acme, rival)
+        )
+
+        shown = data_of(wide.call("list_webhooks"))
+
+        assert [row["id"] for row in shown["webhooks"]] == [str(mine.pk)]
+        assert mine.secret not in json.dumps(shown)
+
+    def test_webhooks_come_100_at_most(self, wide):
+        assert "limit" in error_of(wide.call("list_webhooks", limit=101))["details"]
