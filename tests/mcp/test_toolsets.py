@@ -1,9 +1,12 @@
 """The toolsets beside the default one: what each lists, what its tools do and refuse, and for whom."""
 
 import json
+import threading
+import time
 
 import jsonschema
 import pytest
+from django.db import connection
 
 from apikeys.scopes import ALL_SCOPES
 from apikeys.webhooks import create_endpoint
@@ -11,6 +14,7 @@ from campaigns.models import Campaign
 from leads.models import Lead
 from mcp.registry import TOOLS
 from sending.models import Message, Thread
+from sending.services import dispatch
 from tests import make
 from tests.mcp.conftest import Door
 from tests.mcp.test_tools import NAMES, walk
@@ -137,6 +141,15 @@ def answered(wide, acme) -> str:
     run_until_idle()
     pass_time(acme, days=1)
     return campaign
+
+
+def send_once_queued():
+    """A worker beside the test: sends the answer as soon as its row can be seen, 20 s at most."""
+    deadline = time.monotonic() + 20
+    while not Message.objects.filter(kind="manual").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    dispatch()
+    connection.close()
 
 
 ON_A_CAMPAIGN = {
@@ -303,6 +316,21 @@ class TestAfterwards:
         run_until_idle()
 
         assert (shown["thread_id"], shown["to"]) == (thread, "reply+1@sandbox.test")
+        assert Message.objects.get(kind="manual").state == "sent"
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize(("given", "status"), [({}, "sent"), ({"idempotency_key": "k"}, "queued")])
+    def test_it_waits_for_the_servers_word_unless_a_transaction_holds_the_mail(
+        self, wide, answered, settings, given, status
+    ):
+        settings.REPLY_WAIT_SECONDS = 20
+        worker = threading.Thread(target=send_once_queued)
+        worker.start()
+
+        shown = data_of(wide.call("send_reply", thread_id=str(Thread.objects.get().pk), body_text="Yes", **given))
+        worker.join()
+
+        assert shown["status"] == status
         assert Message.objects.get(kind="manual").state == "sent"
 
     def test_an_empty_answer_is_refused(self, wide, answered):
