@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from itertools import islice
 
 from django.db.models import prefetch_related_objects
@@ -14,6 +15,7 @@ from leads.rows import TEXT_FIELDS
 MAX_EXPORT = 50_000
 CHUNK = 5000  # ids in one IN(…): SQLite takes 32,766 parameters
 FIELDS = ("email", *TEXT_FIELDS, "lead_score", "status")
+OURS = frozenset({"id", *FIELDS, "groups"})
 
 
 def export_leads(*, workspace: Workspace, leads, limit: int = MAX_EXPORT) -> tuple[list[str], list[dict]]:
@@ -27,7 +29,7 @@ def export_leads(*, workspace: Workspace, leads, limit: int = MAX_EXPORT) -> tup
         values = _values(names, chunk)
         rows += [_row(lead, values.get(lead.id, {})) for lead in chunk]
         custom.update(key for lead in chunk for key in lead.custom)
-    columns = ["id", *FIELDS, "groups", *sorted(custom), *names.values()]
+    columns = ["id", *FIELDS, "groups", *(_own(key) for key in sorted(custom)), *names.values()]
     return columns, [{column: row.get(column) for column in columns} for row in rows]
 
 
@@ -42,7 +44,13 @@ def _values(names: dict, chunk: list) -> dict:
 def _row(lead, values: dict) -> dict:
     fields = {name: getattr(lead, name) for name in FIELDS}
     groups = "; ".join(sorted(group.name for group in lead.groups.all()))
-    return {**lead.custom, **values, "id": str(lead.id), **fields, "groups": groups}
+    own = {_own(key): value for key, value in lead.custom.items()}
+    return {**own, **values, "id": str(lead.id), **fields, "groups": groups}
+
+
+def _own(key: str) -> str:
+    """The column of a field of one's own: its name, unless a column of ours has it."""
+    return f"custom.{key}" if key in OURS else key
 
 
 def as_csv(columns: list[str], rows: list[dict]) -> str:
@@ -50,5 +58,12 @@ def as_csv(columns: list[str], rows: list[dict]) -> str:
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow([defuse(column) for column in columns])
     for row in rows:
-        writer.writerow(["" if row[column] is None else defuse(str(row[column])) for column in columns])
+        writer.writerow([defuse(_cell(row[column])) for column in columns])
     return out.getvalue()
+
+
+def _cell(value) -> str:
+    """Text as it is; what JSON has besides as JSON: true, {"a": 1}."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

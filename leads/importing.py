@@ -1,5 +1,6 @@
 """One importer behind POST /leads, /leads/bulk and files. A handful of statements however many rows (5,000 at most)."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from django.db import transaction
@@ -43,18 +44,20 @@ class Report:
 
 
 def import_leads(
-    *, workspace: Workspace, rows: list, now, on_duplicate: str = "update", dry_run: bool = False, batch=None
-) -> Report:
+    *, workspace: Workspace, rows: list, now, on_duplicate: str = "update", dry_run: bool = False, batch=None,
+    seen: Collection[str] = (),
+) -> Report:  # fmt: skip
     """Add rows (dicts as read_row takes them) to a workspace.
 
     A known address is updated (given fields overwrite, absent stay, null clears) or skipped, as on_duplicate says; one
-    that comes twice in `rows` counts once, the first wins. A suppressed address becomes a blocked lead. A row that is
-    wrong is `rejected` with its reasons and harms no other (decisions C6, C7, C21, §3).
+    that comes twice in `rows`, or stands in `seen` (the addresses of a file's rows above), counts once, the first wins.
+    What `batch` itself added before its reader died is still `created`. A suppressed address becomes a blocked lead. A
+    row that is wrong is `rejected` with its reasons and harms no other (decisions C6, C7, C21, §3).
     """
     if len(rows) > MAX_ROWS:
         raise Invalid.field("body", f"At most {MAX_ROWS} leads at once; you sent {len(rows)}. Send them in parts.")
     report = Report()
-    wanted = _read_all(rows, report, _taken_names(workspace, rows))
+    wanted = _read_all(rows, report, _taken_names(workspace, rows), seen)
     with transaction.atomic():
         _apply(workspace, wanted, report, now=now, update=on_duplicate == "update", dry_run=dry_run, batch=batch)
         if not dry_run:
@@ -76,7 +79,7 @@ def refuse_hidden_variable(custom: dict, names: set[str]) -> None:
         raise RowRefused({"custom": [f"{hidden[0]}: a variable has this name."]})
 
 
-def _read_all(rows, report: Report, names: set[str]) -> dict[str, tuple[int, LeadRow]]:
+def _read_all(rows, report: Report, names: set[str], seen: Collection[str]) -> dict[str, tuple[int, LeadRow]]:
     """{email: (index of its result, row)} of the rows that may go in; the others already have their result."""
     wanted: dict[str, tuple[int, LeadRow]] = {}
     for index, raw in enumerate(rows):
@@ -90,7 +93,7 @@ def _read_all(rows, report: Report, names: set[str]) -> dict[str, tuple[int, Lea
             result["reason"] = "; ".join(f"{name}: {' '.join(texts)}" for name, texts in error.details.items())
             continue
         result["email"] = row.fields["email"]
-        if row.fields["email"] in wanted:
+        if row.fields["email"] in wanted or row.fields["email"] in seen:
             result.update(status="duplicate", reason="The same address stands further up.")
         else:
             wanted[row.fields["email"]] = (index, row)
@@ -121,7 +124,8 @@ def _apply(workspace, wanted, report, *, now, update: bool, dry_run: bool, batch
     for email, (index, _) in wanted.items():
         result = report.results[index]
         if email in known:
-            result.update(id=str(known[email].id), status="updated" if update else "duplicate")
+            ours = batch is not None and known[email].imported_by_id == batch.id
+            result.update(id=str(known[email].id), status="created" if ours else "updated" if update else "duplicate")
         else:
             result.update(id=None if dry_run else str(new[email]["id"]), status="created")
         if email in blocked:

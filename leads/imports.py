@@ -118,6 +118,7 @@ def _take(batch: Import, chunk, seen: set[str], now) -> None:
         on_duplicate=batch.options["on_duplicate"],
         dry_run=batch.options["dry_run"],
         batch=batch,
+        seen=seen,
     )
     _count(batch, report, [line for line, _ in chunk], seen)
     batch.lease_until = real_now() + LEASE
@@ -128,12 +129,11 @@ def _count(batch: Import, report: Report, lines: list[int], seen: set[str]) -> N
     batch.total += len(report.results)
     batch.suppressed += report.suppressed
     for line, result in zip(lines, report.results, strict=True):
-        status = "duplicate" if result["email"] in seen and result["status"] == "updated" else result["status"]
-        seen.add(result["email"])
-        if status == "rejected":
+        if result["status"] == "rejected":
             _refuse(batch, line, result["email"], result["reason"])
         else:
-            name = "duplicates" if status == "duplicate" else status
+            seen.add(result["email"])
+            name = "duplicates" if result["status"] == "duplicate" else result["status"]
             setattr(batch, name, getattr(batch, name) + 1)
 
 

@@ -1,11 +1,13 @@
 """What leads, groups, variables and imports look like from outside; REST and MCP use the same classes."""
 
 from rest_framework import serializers
+from rest_framework.exceptions import ParseError
 
 from leads.health import health_of
 from leads.models import Group, Lead, Variable, VariableValue
 from leads.rows import MAX_GROUP_NAME, TEXT_FIELDS, RowRefused, read_row
 from outbound.api.pagination import PageInput
+from outbound.api.parsers import parse_json
 from outbound.api.serializers import Input, Moment, Output, OwnedField, OwnedListField, Text
 
 _HELP = {
@@ -282,8 +284,9 @@ class ImportInput(Input):
     """Query parameters of POST /imports; the file is the body."""
 
     filename = serializers.CharField(max_length=200, required=False, help_text="For your own records.")
-    mapping = serializers.JSONField(
-        required=False, help_text='JSON: {"Column": "first_name" | "custom:key" | null}; columns left out are guessed.'
+    mapping = serializers.CharField(
+        required=False, max_length=50_000,
+        help_text='JSON: {"Column": "first_name" | "custom:key" | null}; columns left out are guessed.',
     )
     on_duplicate = serializers.ChoiceField(
         choices=["update", "skip"], default="update", help_text="What happens to a known address."
@@ -292,6 +295,15 @@ class ImportInput(Input):
         max_length=2000, required=False, help_text="Names of groups for every row, separated by commas."
     )
     dry_run = serializers.BooleanField(default=False, help_text="Only say what would happen.")
+
+    def validate_mapping(self, text):
+        try:
+            mapping = parse_json(text.encode())
+        except ParseError:
+            mapping = None
+        if isinstance(mapping, dict) and all(value is None or isinstance(value, str) for value in mapping.values()):
+            return mapping
+        raise serializers.ValidationError('Give a JSON object such as {"Work Email": "email"}.')
 
 
 class ProblemOutput(Output):

@@ -281,10 +281,5 @@ def file_of(request) -> bytes:
 
 def _import_options(query: dict) -> dict:
     options = {name: value for name, value in query.items() if name != "groups"}
-    mapping = options.get("mapping")
-    if mapping is not None and not (
-        isinstance(mapping, dict) and all(value is None or isinstance(value, str) for value in mapping.values())
-    ):
-        raise Invalid.field("mapping", 'Give a JSON object such as {"Work Email": "email"}.')
     names = [name.strip() for name in query.get("groups", "").split(",") if name.strip()]
     return {**options, "groups": names}

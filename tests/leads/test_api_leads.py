@@ -134,7 +134,8 @@ class TestAnArray:
     def test_each_row_has_its_result_in_order(self, api, acme):
         make.lead(acme, "known@people.example")
         report = api.data(
-            "post", "/leads",
+            "post",
+            "/leads",
             [
                 {"email": "new@people.example", "first_name": "First"},
                 {"email": "KNOWN@people.example", "title": "CEO"},
@@ -144,7 +145,7 @@ class TestAnArray:
                 "no object",
                 {},
             ],
-        )  # fmt: skip
+        )
 
         assert [result["status"] for result in report["results"]] == [
             "created",
@@ -152,9 +153,16 @@ class TestAnArray:
             "duplicate",
             *["rejected"] * 4,
         ]
-        assert {name: report[name] for name in ("total", "created", "updated", "duplicates", "rejected", "suppressed")} == {
-            "total": 7, "created": 1, "updated": 1, "duplicates": 1, "rejected": 4, "suppressed": 0,
-        }  # fmt: skip
+        assert {
+            name: report[name] for name in ("total", "created", "updated", "duplicates", "rejected", "suppressed")
+        } == {
+            "total": 7,
+            "created": 1,
+            "updated": 1,
+            "duplicates": 1,
+            "rejected": 4,
+            "suppressed": 0,
+        }
         assert Lead.objects.get(email="new@people.example").first_name == "First"
         assert all(set(result) == {"email", "id", "status", "reason"} for result in report["results"])
         assert "zzz" in report["results"][4]["reason"]
@@ -218,7 +226,7 @@ class TestAnArray:
         assert len(statements(few)) == STATEMENTS_NEW
 
 
-# The key, its last use, names of variables, known leads, suppressions, the leads, groups (look, make, look), memberships.
+# The key, its last use, names of variables, known leads, suppressions, the leads, groups (look, make, look), members.
 STATEMENTS_NEW = 10
 # No new groups to make and to look up, nothing to write of the key: its last use is noted once a minute.
 STATEMENTS_KNOWN = 7
@@ -288,16 +296,33 @@ class TestSuppressed:
 class TestLists:
     @pytest.fixture(autouse=True)
     def _seven(self, api):
-        api.data("post", "/leads", [
-            {"email": f"p{n}@people.example", "first_name": name, "company_name": f"Company {n}"}
-            for n, name in enumerate(["Ann", "Bo", "50%_off", "a\\b", "Zoë", "O'Neil", "Jo"])
-        ])  # fmt: skip
+        api.data(
+            "post",
+            "/leads",
+            [
+                {"email": f"p{n}@people.example", "first_name": name, "company_name": f"Company {n}"}
+                for n, name in enumerate(["Ann", "Bo", "50%_off", "a\\b", "Zoë", "O'Neil", "Jo"])
+            ],
+        )
 
     @pytest.mark.parametrize(
         ("text", "found"),
-        [("ann", 1), ("PEOPLE.example", 7), ("p3@", 1), ("company 4", 1), ("%", 1), ("_", 1), ("\\", 1), ("'", 1), ("zoë", 1),
-         ("nobody", 0), ("", 7), ("  ", 7), ("%%%", 0)],
-    )  # fmt: skip
+        [
+            ("ann", 1),
+            ("PEOPLE.example", 7),
+            ("p3@", 1),
+            ("company 4", 1),
+            ("%", 1),
+            ("_", 1),
+            ("\\", 1),
+            ("'", 1),
+            ("zoë", 1),
+            ("nobody", 0),
+            ("", 7),
+            ("  ", 7),
+            ("%%%", 0),
+        ],
+    )
     def test_search_looks_at_address_names_and_company(self, api, text, found):
         answer = api.client.get("/api/v1/leads", {"search": text})
 
