@@ -103,12 +103,20 @@ def queue_generation(*, variable: Variable, leads, force: bool = False, now) -> 
     for ids in _chunks(walk):
         with transaction.atomic():
             total += len(ids)
+            if force:
+                _unshare(variable, ids)
             queued += variable.values.filter(lead__in=ids, state__in=_again(force)).update(
                 state=State.PENDING, reason="", attempts=0, retry_at=None, token=None, settled_at=None,
                 input_key="",
             )  # fmt: skip
             queued += len(insert_rows(VariableValue, [_pending(variable, lead_id, now) for lead_id in ids]))
     return {"leads": total, "to_do": queued, "already_done": total - queued}
+
+
+def _unshare(variable: Variable, lead_ids: list) -> None:
+    """Others keep what was written for the same input, but it is no answer for those who are to be written anew."""
+    keys = variable.values.filter(lead__in=lead_ids, state=State.DONE).exclude(input_key="").values("input_key")
+    variable.values.filter(state=State.DONE, input_key__in=keys).exclude(lead__in=lead_ids).update(input_key="")
 
 
 def _again(force: bool) -> tuple:
