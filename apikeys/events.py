@@ -33,6 +33,8 @@ EVENT_KINDS = {
     "reply.received": "A reply came in",
     "mailbox.paused": "A mailbox was paused",
     "mailbox.resumed": "A mailbox sends again",
+    "mailbox.phase_changed": "A mailbox's health moved to another phase, with the reason",
+    "domain.phase_changed": "A domain's health moved to another phase, with the reason",
     "webhook.disabled": "A webhook endpoint was switched off, with the reason",
 }
 

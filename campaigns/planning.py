@@ -87,7 +87,7 @@ def mailboxes_of(campaign: Campaign) -> list[Mailbox]:
     chosen = campaign.mailboxes.all()
     found = chosen if chosen.exists() else Mailbox.objects.filter(workspace=campaign.workspace_id)
     return list(
-        found.filter(phase__in=["healthy", "warning"])
+        found.filter(phase__in=limits.MAY_SEND)
         .exclude(connection_status=Mailbox.Connection.AUTH_FAILED)
         .order_by("email")
     )
@@ -110,7 +110,7 @@ def _in_hand(name: str, ids) -> dict:
 
 def _free_slots(mailbox: Mailbox, campaign: Campaign, in_hand: int, *, now: datetime) -> int:
     day = limits.local_day(campaign.workspace.timezone, now)
-    left = mailbox.daily_limit - limits.used("mailbox", mailbox.pk, day) - in_hand
+    left = limits.cap_of(mailbox, now) - limits.used("mailbox", mailbox.pk, day) - in_hand
     if limits.gap_of(mailbox, campaign.lane) == timedelta(0):
         return max(0, min(left, BATCH - in_hand))
     waits = mailbox.next_free_at is not None and mailbox.next_free_at > now + LOOK_AGAIN

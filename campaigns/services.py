@@ -15,6 +15,7 @@ from campaigns.sequences import create_sequence, current_steps, delete_sequence,
 from campaigns.states import move
 from leads.models import Group, Lead
 from outbound.api.errors import Invalid
+from sending.limits import MAY_SEND
 from sending.models import Lane, Mailbox
 from sending.services import close_lane, open_lane, public_url, sandbox_mailbox, shut_lane, wait_until_quiet
 
@@ -145,7 +146,7 @@ def _senders(workspace: Workspace, sender_email: str, now, *, dry_run: bool = Fa
 
 def sendable_mailboxes(workspace: Workspace) -> list[Mailbox]:
     """Every mailbox that may send; without one an Invalid (400), as nothing could leave (C15)."""
-    usable = list(Mailbox.objects.for_workspace(workspace).filter(phase__in=["healthy", "warning"]).order_by("email"))
+    usable = list(Mailbox.objects.for_workspace(workspace).filter(phase__in=MAY_SEND).order_by("email"))
     if not usable:
         raise Invalid.field("sender_email", "No mailbox may send. Connect one, or resume one that is paused.")
     return usable

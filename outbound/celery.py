@@ -24,6 +24,7 @@ def _ticks() -> dict:
     return {
         "due steps become messages": _every(settings.SEND_TICK_SECONDS, "campaigns.tick"),
         "messages of dead workers are freed": _every(10, "sending.reap"),
+        "mailboxes and domains heal": _every(300, "sending.heal"),
         "missing variables are written, those of dead workers too": _every(30, "leads.generate_due"),
         "files of leads are read in, those of dead workers too": _every(30, "leads.read_imports"),
         "domains of leads to validate are asked for": _every(60, "leads.validate_due"),

@@ -13,10 +13,23 @@ from outbound.admin_display import AMBER, GREEN, RED, badge, badge_column, when
 from sending import limits, services
 from sending.letter_views import KIND_COLORS, STATE_COLORS, shown
 from sending.mailboxes import MAY_SEND, check_connection, pause_mailbox, resume_mailbox
-from sending.models import Domain, Lane, Mailbox, Message, MessageBody, SandboxDelivery, SendCounter, Thread
+from sending.models import (
+    Domain,
+    Lane,
+    Mailbox,
+    Message,
+    MessageBody,
+    SandboxDelivery,
+    SendCounter,
+    StateTransition,
+    Thread,
+)  # fmt: skip
 from sending.providers import PROVIDERS
 
-PHASE_COLORS = {"healthy": GREEN, "warning": AMBER, "paused": RED}
+PHASE_COLORS = {
+    "healthy": GREEN, "warning": AMBER, "paused": RED, "quarantine": RED,
+    "restricted_send": AMBER, "warm_recovery": AMBER,
+}  # fmt: skip
 
 
 @admin.register(Domain)
@@ -87,26 +100,15 @@ def troubled(mailboxes):
 class MailboxAdmin(OwnedAdmin):
     form = MailboxForm
     list_display = [
-        "email",
-        "workspace",
-        "phase_badge",
-        "connection",
-        "cap",
-        "totals",
-        when("last_sent_at", "Last sent"),
-    ]
+        "email", "workspace", "phase_badge", "connection", "cap", "totals", when("last_sent_at", "Last sent"),
+    ]  # fmt: skip
     list_filter = [WorkspaceFilter, "phase", "connection_status", TroubleFilter]
     list_select_related = ["workspace"]
     search_fields = ["email", "display_name"]
     autocomplete_fields = ["workspace"]
     readonly_fields = [
-        "phase",
-        "paused_reason",
-        "connection_status",
-        "connection_detail",
-        "next_free_at",
-        "last_sent_at",
-    ]
+        "phase", "paused_reason", "connection_status", "connection_detail", "next_free_at", "last_sent_at",
+    ]  # fmt: skip
     verbs = (
         Verb("pause", "Pause", bulk=True),
         Verb("resume", "Resume", bulk=True),
@@ -215,6 +217,13 @@ def add_used_today(mailboxes) -> None:
     used = dict(SendCounter.objects.filter(pk__in=list(counters)).values_list("pk", "used"))
     for pk, box in counters.items():
         box.used_today = used.get(pk, 0)
+
+
+@admin.register(StateTransition)
+class StateTransitionAdmin(LogAdmin):
+    list_display = ["name", "kind", "from_phase", "to_phase", "reason", "actor", "created_at"]
+    list_filter = [WorkspaceFilter, "kind", "to_phase"]
+    search_fields = ["name"]
 
 
 @admin.register(Lane)

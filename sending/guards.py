@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from leads.models import Lead, Suppression
 from leads.queries import health_of
@@ -55,10 +56,40 @@ def reserve(departure: Departure) -> dict:
     """
     mailbox, lane, now = departure.mailbox, departure.lane, departure.now
     zone = mailbox.workspace.timezone
-    reserved = {"mailbox_day": _slot("mailbox", mailbox, zone, mailbox.daily_limit, now)}
+    reserved = {"mailbox_day": _slot("mailbox", mailbox, zone, limits.cap_of(mailbox, now), now)}
     if lane:
         reserved["lane_day"] = _slot("lane", lane, lane.timezone, lane.daily_limit, now)
+    if mailbox.phase in limits.RECOVERING:
+        reserved |= _recovery_slots(mailbox, zone, now)
     return reserved
+
+
+RECOVERY_PER_DOMAIN, RECOVERY_PER_WORKSPACE = 30, 100
+
+
+def _recovery_slots(mailbox: Mailbox, zone: str, now: datetime) -> dict:
+    """What all recovering mailboxes of a domain, and of a workspace, may send in a day together."""
+    taken, day = {}, limits.local_day(zone, now)
+    caps = (
+        ("domain", mailbox.domain_id, RECOVERY_PER_DOMAIN),
+        ("workspace", mailbox.workspace_id, RECOVERY_PER_WORKSPACE),
+    )
+    for kind, owner_id, limit in caps:
+        owner = Owner(owner_id, mailbox.workspace_id)
+        slot = limits.take_slot(f"recovering_{kind}", owner, day, limit)
+        if slot is None:
+            reason = f"The recovering mailboxes of its {kind} have sent their {limit} of the day."
+            until = limits.next_day_starts(zone, now)
+            raise Held(State.QUEUED, reason, until=until, alike={"mailbox_id": mailbox.pk})
+        taken[f"recovering_{kind}_day"] = slot
+    return taken
+
+
+class Owner(NamedTuple):
+    """Whose slots: all that limits.take_slot needs to know."""
+
+    pk: object
+    workspace_id: object
 
 
 _FULL = {"mailbox": "The mailbox has sent its {limit} of the day.", "lane": "The run has sent its {limit} of the day."}
@@ -108,7 +139,7 @@ def skip_if_suppressed(departure: Departure) -> None:
 
 def hold_if_the_mailbox_rests(departure: Departure) -> None:
     mailbox, until = departure.mailbox, departure.now + timedelta(minutes=15)
-    if mailbox.phase not in ("healthy", "warning"):
+    if mailbox.phase not in limits.MAY_SEND:
         reason = f"The mailbox is paused. {mailbox.paused_reason}".strip()
         raise Held(State.QUEUED, reason, until=until, alike={"mailbox_id": mailbox.pk})
     if mailbox.connection_status == Mailbox.Connection.AUTH_FAILED:

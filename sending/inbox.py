@@ -3,11 +3,11 @@
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
 
 from apikeys.events import record_event
 from leads.models import Lead, Suppression
 from leads.services import lock_address, record_activity, suppress
+from sending import healing
 from sending.inbound import Inbound, read_mail
 from sending.models import Mailbox, Message, MessageBody, Thread
 
@@ -109,12 +109,10 @@ def _on_bounce(message: Message, mail: Inbound, original: Message, lead: Lead | 
     text = f"{original.to_email} bounced ({bounce.hardness} {bounce.status}): {bounce.diagnostic}"
     _log(message, "email.bounced", text, now)
     if bounce.hardness == "hard":
-        Mailbox.objects.filter(pk=message.mailbox_id).update(hard_bounce_count=F("hard_bounce_count") + 1)
+        healing.note_bounce(original, now=now)
         _suppress(message, original, Suppression.Kind.BOUNCED, bounce.diagnostic, now)
     elif bounce.hardness == "blocked":
-        reason = f"A receiver blocks its mail: {bounce.diagnostic}"[:300]
-        Mailbox.objects.filter(pk=message.mailbox_id).update(phase="paused", paused_reason=reason)
-        _log(message, "mailbox.paused", f"{message.to_email} was paused. {reason}", now)
+        healing.note_block(original, reason=f"A receiver blocks its mail: {bounce.diagnostic}", now=now)
 
 
 def _on_complaint(message: Message, mail: Inbound, original: Message, lead: Lead | None, now: datetime) -> None:

@@ -14,7 +14,7 @@ from apikeys.events import record_event
 from leads.models import Lead, Suppression
 from leads.services import lock_address, record_activity, suppress
 from outbound.clock import real_now
-from sending import guards, limits
+from sending import guards, healing, limits
 from sending.models import Lane, Mailbox, Message
 from sending.providers.base import SendResult
 from sending.states import move
@@ -165,7 +165,9 @@ def _sent(message: Message, result: SendResult, now: datetime) -> None:
 
 def book_sent(message: Message, *, now: datetime) -> None:
     """The counters and the log line of a mail that left."""
-    Mailbox.objects.filter(pk=message.mailbox_id).update(total_sent_count=F("total_sent_count") + 1, last_sent_at=now)
+    Mailbox.objects.filter(pk=message.mailbox_id).update(
+        total_sent_count=F("total_sent_count") + 1, spell_sent=F("spell_sent") + 1, last_sent_at=now
+    )
     if message.lead_id:
         record_activity(lead_id=message.lead_id, now=now, sent=1)
     _log(message, "email.sent", f"Sent to {message.to_email}: {message.subject}", now)
@@ -215,7 +217,7 @@ def _refused(message: Message, result: SendResult, now: datetime) -> None:
     limits.give_back(reserved)
     _log(message, "email.refused", f"Refused for {message.to_email}: {result.detail}", now)
     if result.blame == "recipient" and result.code.startswith(("5.1", "550", "551", "553")):
-        Mailbox.objects.filter(pk=message.mailbox_id).update(hard_bounce_count=F("hard_bounce_count") + 1)
+        healing.note_bounce(message, now=now)
         suppress(
             workspace=message.workspace, value=message.to_email, kind=Suppression.Kind.BOUNCED, now=now,
             reason=result.detail,
@@ -226,10 +228,7 @@ def _refused(message: Message, result: SendResult, now: datetime) -> None:
 
 def _block(message: Message, result: SendResult, now: datetime) -> None:
     """A policy against us would refuse every other lead's mail too: the mailbox stops, the leads are kept."""
-    reason = f"A receiver blocks its mail: {result.detail}"[:300]
-    able = Mailbox.objects.filter(pk=message.mailbox_id, phase__in=["healthy", "warning"])
-    if able.update(phase="paused", paused_reason=reason):
-        _log(message, "mailbox.paused", f"{message.from_email} was paused. {reason}", now)
+    healing.note_block(message, reason=f"A receiver blocks its mail: {result.detail}", now=now)
 
 
 def _unknown(message: Message, result: SendResult, now: datetime) -> None:

@@ -9,6 +9,35 @@ from django.db.models import F
 from sending.models import Lane, Mailbox, SendCounter
 
 JITTER = 0.15
+# Phases in which mail leaves; the last two under a cap of their own (decisions §4).
+RECOVERING = ("restricted_send", "warm_recovery")
+MAY_SEND = ("healthy", "warning", *RECOVERING)
+RAMP_FROM, RAMP_DAYS = 5, 14
+RESTRICTED_CAP, WARM_CAP, WARM_STEP, WARM_CAP_AT_MOST = 10, 25, 5, 50
+
+
+def cap_of(mailbox: Mailbox, now: datetime) -> int:
+    """Mails a day: the mailbox's limit, less while it ramps up or recovers. `now` is business time."""
+    caps = [mailbox.daily_limit, ramp_cap(mailbox, now)]
+    days = (now - mailbox.phase_since).days if mailbox.phase_since else 0
+    if mailbox.phase == "restricted_send":
+        caps.append(RESTRICTED_CAP)
+    if mailbox.phase == "warm_recovery":
+        caps.append(min(WARM_CAP_AT_MOST, WARM_CAP + WARM_STEP * max(0, days)))
+    return min(caps)
+
+
+def ramp_cap(mailbox: Mailbox, now: datetime) -> int:
+    """5 on the first day, growing evenly to the limit over 14 days."""
+    share = ramp_share(mailbox, now)
+    return max(min(RAMP_FROM, mailbox.daily_limit), int(RAMP_FROM + (mailbox.daily_limit - RAMP_FROM) * share))
+
+
+def ramp_share(mailbox: Mailbox, now: datetime) -> float:
+    """How much of the ramp is behind it, 0 to 1; 1 when it has none."""
+    if mailbox.warmup_started_at is None:
+        return 1.0
+    return min(1.0, max(0, (now - mailbox.warmup_started_at).days) / RAMP_DAYS)
 
 
 def gap_of(mailbox: Mailbox, lane: Lane | None) -> timedelta:

@@ -9,12 +9,40 @@ from outbound.fields import EncryptedField
 from outbound.ids import uuid7
 
 
-class Domain(WorkspaceOwned):
+class Health(models.Model):
+    """Where something that sends stands. Only sending/healing.py moves it (and a person, through the same service)."""
+
+    class Phase(models.TextChoices):
+        HEALTHY = "healthy"
+        WARNING = "warning"
+        PAUSED = "paused"
+        QUARANTINE = "quarantine"
+        RESTRICTED_SEND = "restricted_send"
+        WARM_RECOVERY = "warm_recovery"
+
+    phase = models.CharField(max_length=20, default=Phase.HEALTHY)
+    # Business time. `phase_until`: when the machine looks again; none when only a person can.
+    phase_since = models.DateTimeField(null=True, editable=False)
+    phase_until = models.DateTimeField(null=True, editable=False)
+    resilience_score = models.PositiveSmallIntegerField(default=50)
+
+    class Meta:
+        abstract = True
+
+
+class Domain(WorkspaceOwned, Health):
     """A sending domain and its health."""
 
     name = models.CharField(max_length=253)
-    phase = models.CharField(max_length=20, default="healthy")
-    resilience_score = models.PositiveSmallIntegerField(default=50)
+    phase_reason = models.CharField(max_length=300, blank=True, default="", editable=False)
+    warning_count = models.PositiveIntegerField(default=0, editable=False)
+
+    # What the DNS said last: none while it was not asked, or did not answer.
+    spf_ok = models.BooleanField(null=True, editable=False)
+    dkim_ok = models.BooleanField(null=True, editable=False)
+    dmarc_ok = models.BooleanField(null=True, editable=False)
+    dns_detail = models.CharField(max_length=400, blank=True, default="", editable=False)
+    dns_checked_at = models.DateTimeField(null=True, editable=False)
 
     objects = OwnedQuerySet.as_manager()
 
@@ -25,7 +53,7 @@ class Domain(WorkspaceOwned):
         return self.name
 
 
-class Mailbox(WorkspaceOwned):
+class Mailbox(WorkspaceOwned, Health):
     """An address we send from."""
 
     class Connection(models.TextChoices):
@@ -51,7 +79,6 @@ class Mailbox(WorkspaceOwned):
     connection_status = models.CharField(max_length=12, choices=Connection, default=Connection.ACTIVE)
     connection_detail = models.CharField(max_length=300, blank=True, default="")
     retry_connection_at = models.DateTimeField(null=True, editable=False)
-    phase = models.CharField(max_length=20, default="healthy")
     paused_reason = models.CharField(max_length=300, blank=True, default="")
     daily_limit = models.PositiveIntegerField(default=30)
     send_gap_seconds = models.PositiveIntegerField(default=17 * 60)
@@ -61,6 +88,18 @@ class Mailbox(WorkspaceOwned):
     total_sent_count = models.PositiveIntegerField(default=0, editable=False)
     hard_bounce_count = models.PositiveIntegerField(default=0, editable=False)
 
+    # Since the phase began (healthy and warning are one spell): what the thresholds are about.
+    spell_sent = models.PositiveIntegerField(default=0, editable=False)
+    spell_bounced = models.PositiveIntegerField(default=0, editable=False)
+    pauses = models.PositiveSmallIntegerField(default=0, editable=False)
+    relapses = models.PositiveSmallIntegerField(default=0, editable=False)
+    checks_passed = models.PositiveSmallIntegerField(default=0, editable=False)
+    checks_failed = models.PositiveSmallIntegerField(default=0, editable=False)
+    # The ramp from 5 a day up to the limit: none when the mailbox has none.
+    warmup_started_at = models.DateTimeField(null=True, editable=False)
+    # Deleted after it has sent: threads keep it, nobody sees it or sends from it.
+    retired_at = models.DateTimeField(null=True, editable=False)
+
     objects = OwnedQuerySet.as_manager()
 
     class Meta:
@@ -69,6 +108,30 @@ class Mailbox(WorkspaceOwned):
 
     def __str__(self):
         return self.email
+
+
+class StateTransition(WorkspaceOwned):
+    """One move of a mailbox or a domain from phase to phase. Written once, never changed."""
+
+    class Kind(models.TextChoices):
+        MAILBOX = "mailbox"
+        DOMAIN = "domain"
+
+    kind = models.CharField(max_length=8, choices=Kind)
+    subject_id = models.UUIDField()
+    name = models.CharField(max_length=254)  # the address or domain, as it was
+    from_phase = models.CharField(max_length=20)
+    to_phase = models.CharField(max_length=20)
+    reason = models.CharField(max_length=300)
+    actor = models.CharField(max_length=40)  # "healing", or who asked
+
+    objects = OwnedQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["subject_id", "created_at"], name="transition_of_subject")]
+
+    def __str__(self):
+        return f"{self.name}: {self.from_phase} → {self.to_phase}"
 
 
 class Lane(WorkspaceOwned):
@@ -164,6 +227,8 @@ class Message(WorkspaceOwned):
     committed_at = models.DateTimeField(null=True)
     # What the commit reserved, to give back when the server says "later": {"mailbox_day": id, "lane_day": id}.
     reserved = models.JSONField(default=dict)
+    # When a hard bounce of this mail of ours came in.
+    hard_bounced_at = models.DateTimeField(null=True)
     # Set by the floor above once it has acted on the outcome.
     collected = models.BooleanField(default=False)
 
@@ -188,6 +253,13 @@ class Message(WorkspaceOwned):
                 condition=Q(collected=False, state__in=["sent", "refused", "canceled", "skipped", "received"]),
                 name="message_uncollected",
             ),
+            # For the bounce rates of a mailbox and a domain.
+            models.Index(
+                fields=["mailbox", "hard_bounced_at"],
+                condition=Q(hard_bounced_at__isnull=False),
+                name="message_hard_bounced",
+            ),
+            models.Index(fields=["mailbox", "-settled_at"], condition=Q(state="sent"), name="message_sent_lately"),
             models.Index(fields=["lane", "state"], name="message_of_lane"),
             models.Index(fields=["thread", "created_at"], name="message_of_thread"),
         ]

@@ -13,17 +13,19 @@ from leads.models import Lead, Suppression
 from leads.services import suppress
 from outbound.api.errors import Conflict, Invalid
 from outbound.clock import real_now
-from sending import ledger
+from sending import healing, ledger
 from sending.inbox import receive
 from sending.letters import public_url, rfc_message_id, unsubscribe_url
+from sending.mailboxes import resume_mailbox
 from sending.models import Domain, Lane, Mailbox, Message, MessageBody, Thread
 from sending.postoffice import dispatch, drain, due_mailboxes, transport_of
+from sending.recovery import heal_due
 from sending.sandbox_world import let_answer
 from sending.states import move
 
 __all__ = [
     "Draft", "cancel_queued", "close_lane", "connect_mailbox", "decide_unknown", "dispatch", "drain", "due_mailboxes",
-    "in_flight", "let_answer", "open_lane", "public_url", "queue_messages", "receive", "sandbox_mailbox",
+    "heal_due", "in_flight", "let_answer", "open_lane", "public_url", "queue_messages", "receive", "sandbox_mailbox",
     "shut_lane", "transport_of", "unsubscribe", "unsubscribe_url", "wait_until_quiet",
 ]  # fmt: skip
 
@@ -130,9 +132,15 @@ def wait_until_quiet(lane_id) -> int:
 
 
 def connect_mailbox(*, workspace: Workspace, email: str, provider: str = "smtp", now: datetime, **fields) -> Mailbox:
-    """A new address to send from. `fields`: the columns of Mailbox (host, port, security, user, password, limits)."""
+    """A new address to send from, or one that was deleted again, on the threads it had.
+
+    `fields`: the columns of Mailbox (host, port, security, user, password, limits).
+    """
     email = email.strip().lower()
-    if Mailbox.objects.for_workspace(workspace).filter(email=email).exists():
+    known = Mailbox.objects.for_workspace(workspace).filter(email=email).first()
+    if known and known.retired_at:
+        return _connect_again(known, provider=provider, now=now, **fields)
+    if known:
         raise Conflict(f"{email} is connected already.", details={"email": ["Taken."]})
     if "@" not in email:
         raise Invalid.field("email", "Give an e-mail address.")
@@ -140,8 +148,24 @@ def connect_mailbox(*, workspace: Workspace, email: str, provider: str = "smtp",
         workspace=workspace, name=email.rpartition("@")[2], defaults={"created_at": now}
     )
     return Mailbox.objects.create(
-        workspace=workspace, email=email, provider=provider, domain=domain, created_at=now, **fields
+        workspace=workspace,
+        email=email,
+        provider=provider,
+        domain=domain,
+        created_at=now,
+        **{"phase_since": now, **fields},
     )
+
+
+@transaction.atomic
+def _connect_again(mailbox: Mailbox, *, now: datetime, **fields) -> Mailbox:
+    """What it had to recover from when it was deleted it recovers from now."""
+    mailbox = healing.locked(mailbox.pk)
+    fields |= {"connection_status": Mailbox.Connection.ACTIVE, "connection_detail": "", "retry_connection_at": None}
+    for name, value in {**fields, "retired_at": None}.items():
+        setattr(mailbox, name, value)
+    mailbox.save(update_fields=[*fields, "retired_at"])
+    return resume_mailbox(mailbox=mailbox, now=now)
 
 
 def sandbox_mailbox(*, workspace: Workspace, email: str, now: datetime) -> Mailbox:

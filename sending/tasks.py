@@ -2,7 +2,8 @@
 
 from celery import shared_task
 
-from sending import ledger, postoffice
+from outbound.clock import real_now
+from sending import ledger, postoffice, recovery
 
 
 @shared_task(name="sending.drain", queue="sending")
@@ -13,3 +14,8 @@ def drain(*, mailbox_id, **_):
 @shared_task(name="sending.reap", queue="default")
 def reap(**_):
     ledger.reap()
+
+
+@shared_task(name="sending.heal", queue="default")
+def heal(**_):
+    recovery.heal_due(now=real_now())

@@ -121,6 +121,8 @@ def cast_of(workspace) -> SimpleNamespace:
         run=run,
         draft=draft,
         mailbox=mailbox,
+        unused_mailbox=make.mailbox(workspace, f"unused@{workspace.slug}.example"),
+        paused_mailbox=make.mailbox(workspace, f"paused@{workspace.slug}.example", phase="paused"),
         batch=batch,
         key=create_key(workspace=workspace, name="spare")[0],
         webhook=webhook,

@@ -14,6 +14,7 @@ from leads.models import DomainFact, Group, Lead, Suppression, ValidationCredits
 from leads.writing import write_due
 from outbound.models import BrokerMessage
 from sending import services as post
+from sending.mailboxes import pause_mailbox, resume_mailbox
 from sending.models import Message
 
 CANARY = "canary-4f1c-must-never-be-shown"
@@ -60,6 +61,7 @@ def build_world(name: str, *, leads: int = 6, days: int = 4):
         workspace=workspace, email=f"sam@{name.lower()}.test", provider="sandbox", now=now, password=CANARY,
         daily_limit=1000, send_gap_seconds=0, display_name="Sam",
     )  # fmt: skip
+    _a_rest(mailbox, now)
     sequence = campaigns.create_sequence(workspace=workspace, name="Welcome", steps=STEPS, now=now)
     run = campaigns.start_run(
         workspace=workspace, sequence=sequence, group=Group.objects.get(workspace=workspace), now=now,
@@ -81,6 +83,12 @@ def build_world(name: str, *, leads: int = 6, days: int = 4):
     ValidationCredits.objects.create(workspace=workspace, month=now.date(), spent=1)
     people.suppress(workspace=workspace, value="@never.test", kind=Suppression.Kind.MANUAL, now=now, reason="asked")
     return run
+
+
+def _a_rest(mailbox, now) -> None:
+    """Its phases have a history."""
+    pause_mailbox(mailbox=mailbox, now=now)
+    resume_mailbox(mailbox=mailbox, now=now)
 
 
 def _doors(workspace, name: str, now) -> None:
