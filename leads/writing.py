@@ -145,9 +145,12 @@ def _keep(rows: list[VariableValue], answer) -> None:
 def _store(rows: list[VariableValue], *, state: str, reason: str = "", **fields) -> None:
     """Only where the claim still holds: a value that was edited, deleted or taken over meanwhile stays as it is."""
     settled_at = now_for(rows[0].workspace) if state in VariableValue.SETTLED else None
-    VariableValue.objects.filter(id__in=[row.id for row in rows], token=rows[0].token, state=State.GENERATING).update(
+    ours = VariableValue.objects.filter(id__in=[row.id for row in rows], token=rows[0].token, state=State.GENERATING)
+    ours.filter(variable__prompt_version=rows[0].variable.prompt_version).update(
         state=state, reason=reason[:300], token=None, settled_at=settled_at, input_key=rows[0].input_key, **fields
     )
+    # Still ours: the prompt was edited at the moment of the claim, so this answers a question nobody asks any more.
+    ours.update(state=State.PENDING, token=None)
 
 
 def _say_when_done(variable: Variable) -> None:
