@@ -2,7 +2,7 @@
 
 import secrets
 import string
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
@@ -16,6 +16,7 @@ from outbound.api.errors import ApiError, Invalid
 _BASE62 = string.digits + string.ascii_letters
 KEY_CHARACTERS = 43  # 62^43 > 2^256: 32 random bytes
 FARTHEST_TURN = timedelta(days=366)
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)  # of a turned clock: well within what calendars and columns hold
 
 
 class LiveClock(ApiError):
@@ -88,9 +89,12 @@ def turn_clock(*, workspace: Workspace, by: timedelta | None = None, to: datetim
     workspace = Workspace.objects.select_for_update().get(pk=workspace.pk)
     if workspace.livemode:
         raise LiveClock()
+    name = "advance_seconds" if by is not None else "to"
     step = by if by is not None else to - now_for(workspace)
     if not timedelta(0) <= step <= FARTHEST_TURN:
-        raise Invalid.field("advance_seconds" if by is not None else "to", "Turn forward, by 366 days at most.")
+        raise Invalid.field(name, "Turn forward, by 366 days at most.")
+    if now_for(workspace) + step > LATEST:
+        raise Invalid.field(name, f"The clock ends in {LATEST.year}. Start a new test workspace.")
     workspace.clock_offset += step
     workspace.save(update_fields=["clock_offset"])
     return workspace

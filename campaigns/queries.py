@@ -94,7 +94,7 @@ def preview(*, sequence: Sequence, lead: Lead | None, position: int = 1, label: 
         "lead_id": str(lead.pk),
         "lead_email": lead.email,
         "step": position,
-        "variant": composed.wording.label,
+        "variant": composed.wording.label or None,
         "subject": composed.mail.subject,
         "html": composed.mail.html,
         "text": composed.mail.text,

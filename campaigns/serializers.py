@@ -6,6 +6,7 @@ from campaigns.models import DAYS, Campaign, Enrollment, Sequence
 from campaigns.sequences import current_steps, warnings_for
 from campaigns.states import LEGAL_NOW, RUN_STATUS
 from leads.models import Group, Lead
+from leads.services import normalise_email
 from outbound.api.pagination import OptionalPageInput, PageInput
 from outbound.api.serializers import Input, Moment, Output, OwnedField, Text
 
@@ -201,6 +202,12 @@ class RunInput(Input):
     include_active_elsewhere = serializers.BooleanField(
         default=False, help_text="Also leads that are on their way in another run."
     )
+
+    def validate_sender_email(self, text):
+        try:
+            return normalise_email(text)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from None
 
     def validate(self, run):
         if run["engine"] == Campaign.Engine.INSTANTLY:

@@ -4,7 +4,7 @@ from django.db import transaction
 from django.db.models import F
 
 from apikeys.models import Workspace
-from leads.checks import email_domain, is_disposable, is_role
+from leads.checks import email_domain, is_disposable, is_role, normalise_email
 from leads.exporting import export_leads
 from leads.importing import MAX_ROWS, groups_by_name, import_leads, refuse_hidden_variable
 from leads.models import Group, GroupMember, Lead, Suppression, Variable
@@ -18,7 +18,7 @@ from outbound.bulk import insert_rows
 
 __all__ = [
     "MAX_ROWS", "add_leads_to_group", "add_lead", "create_group", "create_variable", "delete_group", "delete_lead",
-    "export_leads", "import_leads", "is_suppressed", "lock_address", "queue_validation", "record_activity",
+    "export_leads", "import_leads", "is_suppressed", "lock_address", "normalise_email", "queue_validation", "record_activity",
     "remove_leads_from_group", "suppress", "suppressed_among", "update_group", "update_lead",
 ]  # fmt: skip
 
