@@ -4,17 +4,23 @@ from datetime import datetime
 
 from django.db import transaction
 
-from apikeys.events import record_event
 from apikeys.models import Workspace
 from campaigns.audience import Audience, enroll
-from campaigns.models import Campaign, Enrollment, Sequence
+from campaigns.models import Campaign, Sequence
 from campaigns.sequences import create_sequence
-from campaigns.services import checked_schedule, create_campaign, launch, pause, refuse_unready, sendable_mailboxes
-from campaigns.states import WrongState, move
+from campaigns.services import (
+    checked_schedule,
+    create_campaign,
+    launch,
+    pause,
+    refuse_unready,
+    sendable_mailboxes,
+    stop,
+)
+from campaigns.states import WrongState
 from leads.models import Lead
 from outbound.api.errors import ApiError
 from sending.models import Lane
-from sending.services import close_lane
 
 SCHEDULE_COLUMNS = {
     "schedule_timezone": "timezone",
@@ -118,17 +124,6 @@ def pause_campaign(*, campaign: Campaign, now: datetime) -> Campaign:
         raise NotInThisState("Only an active campaign can be paused.") from None
 
 
-@transaction.atomic
 def archive_campaign(*, campaign: Campaign, now: datetime) -> Campaign:
     """Ended by hand, a draft included: sends nothing ever again. Doing it twice changes nothing."""
-    if campaign.status == Campaign.Status.ARCHIVED:
-        return campaign
-    campaign = move(campaign, "archive", ended_at=now)
-    close_lane(campaign.lane_id, now=now)
-    walking = campaign.enrollments.filter(status__in=[*Enrollment.WALKING, Enrollment.Status.PAUSED])
-    walking.update(status=Enrollment.Status.STOPPED, reason="The campaign was archived.", due_at=None)
-    record_event(
-        workspace=campaign.workspace, kind="campaign.stopped", summary=f"{campaign.name} was archived", now=now,
-        campaign_id=campaign.id,
-    )  # fmt: skip
-    return campaign
+    return stop(campaign=campaign, now=now, verb="archive", reason="The campaign was archived.")

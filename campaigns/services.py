@@ -196,18 +196,17 @@ def resume(*, campaign: Campaign, now: datetime) -> Campaign:
 
 
 @transaction.atomic
-def stop(*, campaign: Campaign, now: datetime) -> Campaign:
-    """For ever. Stopping a stopped run again changes nothing (C20)."""
+def stop(*, campaign: Campaign, now: datetime, verb: str = "stop", reason: str = "The run was stopped.") -> Campaign:
+    """For ever. Stopping a stopped run again changes nothing (C20). `verb` archive ends a draft or an ended one too."""
     if campaign.status == Campaign.Status.ARCHIVED:
         return campaign
-    campaign = move(campaign, "stop", ended_at=now)
+    campaign = move(campaign, verb, ended_at=now)
     close_lane(campaign.lane_id, now=now)
     walking = campaign.enrollments.filter(status__in=[*Enrollment.WALKING, Enrollment.Status.PAUSED])
-    list(
-        walking.select_for_update(no_key=True).order_by("id").values_list("pk")
-    )  # in the order the collector locks them
-    walking.update(status=Enrollment.Status.STOPPED, reason="The run was stopped.", due_at=None)
-    _log(campaign, "campaign.stopped", f"{campaign.name} was stopped for good", now)
+    # In the order in which the collector locks them.
+    list(walking.select_for_update(no_key=True).order_by("id").values_list("pk"))
+    walking.update(status=Enrollment.Status.STOPPED, reason=reason, due_at=None)
+    _log(campaign, "campaign.stopped", f"{campaign.name} gets no further mail: {reason}", now)
     return campaign
 
 
