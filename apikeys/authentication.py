@@ -103,4 +103,8 @@ class BearerScheme(OpenApiAuthenticationExtension):
     name = "apiKey"
 
     def get_security_definition(self, auto_schema):
-        return {"type": "http", "scheme": "bearer", "description": "An API key (aiob_live_…, aiob_test_…) or a token of POST /auth/token."}
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An API key (aiob_live_…, aiob_test_…) or a token of POST /auth/token.",
+        }

@@ -285,7 +285,8 @@ class ImportInput(Input):
 
     filename = serializers.CharField(max_length=200, required=False, help_text="For your own records.")
     mapping = serializers.CharField(
-        required=False, max_length=50_000,
+        required=False,
+        max_length=50_000,
         help_text='JSON: {"Column": "first_name" | "custom:key" | null}; columns left out are guessed.',
     )
     on_duplicate = serializers.ChoiceField(

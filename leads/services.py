@@ -18,8 +18,8 @@ from outbound.bulk import insert_rows
 
 __all__ = [
     "MAX_ROWS", "add_leads_to_group", "add_lead", "create_group", "create_variable", "delete_group", "delete_lead",
-    "export_leads", "import_leads", "is_suppressed", "lock_address", "normalise_email", "queue_validation", "record_activity",
-    "remove_leads_from_group", "suppress", "suppressed_among", "update_group", "update_lead",
+    "export_leads", "import_leads", "is_suppressed", "lock_address", "normalise_email", "queue_validation",
+    "record_activity",    "remove_leads_from_group", "suppress", "suppressed_among", "update_group", "update_lead",
 ]  # fmt: skip
 
 

@@ -43,10 +43,10 @@ def group(workspace: Workspace, name: str = "Agencies", members=()):
     return found
 
 
-def variable(workspace: Workspace, name: str = "opening_line", prompt: str = "Write a line for {{company_name}}.", **fields):
-    return variable_services.create_variable(
-        workspace=workspace, name=name, prompt_template=prompt, now=NOW, **fields
-    )
+def variable(
+    workspace: Workspace, name: str = "opening_line", prompt: str = "Write a line for {{company_name}}.", **fields
+):
+    return variable_services.create_variable(workspace=workspace, name=name, prompt_template=prompt, now=NOW, **fields)
 
 
 def step(subject: str = "Hello {{first_name}}", body: str = "<p>Hi {{first_name}}, about {{company}}.</p>", **fields):

@@ -23,7 +23,15 @@ ALSO = {
 OPEN = {
     # What the lowest floor is there for: keys, the log, the base class of every door.
     "apikeys": {
-        "events", "viewsets", "authentication", "permissions", "scopes", "idempotency", "throttling", "ingest", "inbound",
+        "events",
+        "viewsets",
+        "authentication",
+        "permissions",
+        "scopes",
+        "idempotency",
+        "throttling",
+        "ingest",
+        "inbound",
     },
     # The planner plans by the same numbers that the post office reserves.
     "sending": {"limits"},
@@ -82,7 +90,7 @@ def wrong(importer: str, imported: str) -> str:
 
 
 def role(module: str) -> str:
-    """The part of a module inside its app: bulk_views has the rights of views, bulk_serializers those of serializers."""
+    """The part of a module inside its app: bulk_views has the rights of views, and so on."""
     part = (module.split(".") + [""])[1]
     return next((kind for kind in ("views", "serializers", "urls") if part.endswith(f"_{kind}")), part)
 

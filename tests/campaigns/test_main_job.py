@@ -1,4 +1,4 @@
-"""The product's one sentence, through REST in a test workspace: leads become mails, and what comes back stops what it must."""
+"""The product's one sentence, through REST: leads become mails, and what comes back stops what it must."""
 
 from leads.models import Lead
 from sending.models import Message
@@ -19,7 +19,9 @@ PEOPLE = ["ok", "reply", "bounce", "ooo", "unsubscribe", "timeout", "complaint",
 def start(api):
     rows = [{"email": f"{kind}+x@sandbox.test", "first_name": kind.title(), "company_name": "Acme"} for kind in PEOPLE]
     assert api.data("post", "/leads", rows)["created"] == len(PEOPLE)
-    api.data("post", "/variables", {"name": "opening_line", "prompt_template": "A line for {{first_name}} of {{company}}."})
+    api.data(
+        "post", "/variables", {"name": "opening_line", "prompt_template": "A line for {{first_name}} of {{company}}."}
+    )
     api.data("post", "/variables/opening_line/generate", {})
     run_until_idle()
     sequence = api.data("post", "/sequences", {"name": "Hello", "steps": STEPS})

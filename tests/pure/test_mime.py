@@ -96,7 +96,7 @@ class TestShape:
         assert letter_bytes(letter()) == letter_bytes(letter())
 
     def test_nothing_is_wrong_with_it_by_the_standard_library(self):
-        message = parsed(subject="é" * 200, from_name="Zoë, \"the\" boss", text="x" * 5000, references=("<a@x>",) * 30)
+        message = parsed(subject="é" * 200, from_name='Zoë, "the" boss', text="x" * 5000, references=("<a@x>",) * 30)
         assert [message.defects, *(part.defects for part in message.walk())] == [[], [], [], []]
         assert all(not value.defects for value in message.values())
 
@@ -169,7 +169,9 @@ class TestHeaders:
         assert message["List-Unsubscribe"] == "<mailto:stop@acme.test?subject=T>"
         assert message["List-Unsubscribe-Post"] is None
 
-    @pytest.mark.parametrize("url", ["javascript:x", "https://x.test/>, <https://evil.test", "https://x.test/a b", "https://é.test"])
+    @pytest.mark.parametrize(
+        "url", ["javascript:x", "https://x.test/>, <https://evil.test", "https://x.test/a b", "https://é.test"]
+    )
     def test_a_link_that_breaks_the_header_is_refused(self, url):
         with pytest.raises(ValueError):
             letter_bytes(letter(list_unsubscribe_url=url))
