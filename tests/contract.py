@@ -19,7 +19,7 @@ from campaigns.services import pause
 from leads.imports import start_import
 from outbound.api.serializers import OwnedField, OwnedListField
 from outbound.urls import api
-from sending.models import Mailbox
+from sending.models import Mailbox, Thread
 from tests import make
 
 RANDOM_ID = "019f0000-0000-7000-8000-000000000001"
@@ -128,6 +128,9 @@ def cast_of(workspace) -> SimpleNamespace:
         webhook=webhook,
         delivery=delivery,
         ingest=ingest,
+        thread=Thread.objects.create(
+            workspace=workspace, mailbox=mailbox, lead=lead, contact_email=lead.email, subject="Hi", created_at=make.NOW
+        ),
     )
 
 
@@ -230,6 +233,7 @@ EXAMPLES = {
     ),
     "get_campaign_report": Example(at=lambda c: c.run.id),
     "list_campaign_replies": Example(at=lambda c: c.run.id),
+    "send_reply": Example(body=lambda c: {"thread_id": str(c.thread.id), "body_html": "<p>Yes</p>"}),
     "get_sandbox_clock": Example(),
     "turn_sandbox_clock": Example(body=lambda c: {"advance_seconds": 60}),
     "list_senders": Example(),
