@@ -23,13 +23,13 @@ demo: setup ## Watch leads become delivered mails with replies (ARGS=--exit ends
 run: setup ## Start the product: web, worker and clock (ARGS="--port 9000")
 	@$(PY) manage.py up $(ARGS)
 
-test: setup-dev ## All tests on SQLite, and on PostgreSQL and Redis where they answer (ARGS=tests/leads)
-	@$(PY) .ci/test.py $(ARGS)
+test: setup-dev ## The tests on SQLite, and on PostgreSQL and Redis where they answer (ARGS=tests/leads)
+	@$(PY) .ci/test.py -m "not slow" $(ARGS)
 
 test-quick: setup-dev ## The quick loop: SQLite only, without the slow ones
 	@TEST_PLACES=sqlite $(PY) .ci/test.py -m "not slow" $(ARGS)
 
-test-full: setup-dev ## As CI does: both places or it fails
+test-full: setup-dev ## Also the slow ones (ten kills in a run to 2,000, 100,000 validations): both places or it fails
 	@TEST_REQUIRE_SERVERS=1 $(PY) .ci/test.py $(ARGS)
 
 test-clients: setup-dev ## Real MCP clients (Python and TypeScript SDKs, Inspector) do the nine calls; installs them once
