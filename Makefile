@@ -6,7 +6,7 @@ ARGS ?=
 LINT := $(VENV)/bin/ruff
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo run test test-quick test-full test-clients lint format requirements clean
+.PHONY: help setup setup-dev demo run test test-quick test-full chaos mutants test-clients test-mail classify lint format requirements clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,8 +32,23 @@ test-quick: setup-dev ## The quick loop: SQLite only, without the slow ones
 test-full: setup-dev ## Also the slow ones (ten kills in a run to 2,000, 100,000 validations): both places or it fails
 	@TEST_REQUIRE_SERVERS=1 $(PY) .ci/test.py $(ARGS)
 
-test-clients: setup-dev ## Real MCP clients (Python and TypeScript SDKs, Inspector) do the nine calls; installs them once
-	@$(PY) -m pytest -q -m clients tests/mcp_clients $(ARGS)
+chaos: setup-dev ## Kill, stop and crash workers and database while mail is sent; a line of figures each (ARGS="kills --times 100")
+	@$(PY) -m tests.faults.chaos $(ARGS)
+
+test-mail: setup-dev ## A real Postfix and Dovecot on loopback: send, Sent folder, reply, bounce; installs them once (root on Debian)
+	@sh .ci/mail_servers $(PY) -m pytest -q -m mail tests/mail_servers $(ARGS)
+
+mutants: setup-dev ## Take each protection of the ledger away in a copy: the test named for it must fail (ARGS="grace_too_short")
+	@$(PY) -m tests.faults.mutants $(ARGS)
+
+test-clients: setup-dev ## Clients that are not ours: MCP SDKs and Inspector, API clients made from our document; installs them once
+	@$(PY) -m pytest -q -m clients tests/mcp_clients tests/api_clients $(ARGS)
+
+classify: setup-dev ## How well bounces, replies and the rest are told apart, on the mail in tests/corpora
+	@$(PY) -m tests.classify
+
+examples: setup-dev ## Ask the API for its examples anew: outbound/api/examples.json, docs/endpoints.md, the table of docs/api.md
+	@RECORD_EXAMPLES=1 $(PY) -m pytest -q tests/test_api_examples.py
 
 lint: setup-dev ## Style, formatting, and types of the pure parts
 	@$(LINT) check .

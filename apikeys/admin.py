@@ -57,7 +57,7 @@ class WorkspaceAdmin(OwnedAdmin):
     fieldsets = [
         (None, {"fields": ["name", "slug", "livemode", "timezone", "status", "created_at"]}),
         ("On every mail", {"fields": ["postal_address", "public_url"]}),
-        ("Care", {"fields": ["confirm_launch_above", "clock_offset"]}),
+        ("Care", {"fields": ["require_validation", "confirm_launch_above", "clock_offset", "sandbox_seed"]}),
     ]
     add_fieldsets = [(None, {"fields": ["name", "livemode", "timezone", "postal_address", "public_url"]})]
 

@@ -24,6 +24,10 @@ def new_opt_out_key() -> str:
     return secrets.token_hex(32)
 
 
+def new_seed() -> str:
+    return secrets.token_hex(8)
+
+
 class Workspace(models.Model):
     """One tenant: its leads, campaigns, mailboxes, keys. Live or test for ever."""
 
@@ -40,6 +44,14 @@ class Workspace(models.Model):
     status = models.CharField(max_length=20, default="active")
     confirm_launch_above = models.PositiveIntegerField(
         default=500, help_text="A tool's launch to more leads than this needs the confirm_token of its dry run."
+    )
+    require_validation = models.BooleanField(
+        default=False, help_text="Leads wait until their address was validated, at enrollment and again at each mail."
+    )
+    sandbox_seed = models.CharField(
+        max_length=40,
+        default=new_seed,
+        help_text="A test workspace's: the same story with the same seed ends the same.",
     )
     # Keys the hashes of suppressed addresses. In the row: a rotated setting would forget opt-outs.
     opt_out_key = EncryptedField(default=new_opt_out_key, editable=False)
@@ -58,6 +70,11 @@ class Workspace(models.Model):
 
     def __str__(self):
         return self.name
+
+    def chance(self, row_id, *facts) -> str:
+        """What a choice that looks like chance is made from: the row's id; in a test workspace its seed and the facts,
+        which are the same when the story is told again."""
+        return str(row_id) if self.livemode else "|".join(map(str, (self.sandbox_seed, *facts)))
 
 
 class WorkspaceOwned(models.Model):

@@ -9,10 +9,10 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
-from django_ratelimit.decorators import ratelimit
 
 from apikeys.models import Workspace
 from apikeys.setup import LinkIsSpent, create_owner, is_open
+from apikeys.throttling import page_limit
 
 
 class OwnerForm(forms.Form):
@@ -44,7 +44,7 @@ class OwnerForm(forms.Form):
 @never_cache
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
-@ratelimit(key="ip", rate="30/m", block=True)
+@page_limit(group="setup", per_minute=30)
 def setup_page(request: HttpRequest, token: str) -> HttpResponse:
     """GET shows the form and makes nothing; POST makes the owner, signs them in and uses the link up."""
     if not is_open(token):

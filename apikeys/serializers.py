@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from apikeys.models import Membership, check_timezone
 from apikeys.scopes import ALL_SCOPES
-from outbound.api.serializers import Input, Moment, Output, Text
+from outbound.api.serializers import Flag, Input, Moment, Output, Text
 from outbound.clock import real_now
 
 # Settings end up in mails: lines may be broken, nothing else may be hidden in them.
@@ -39,6 +39,9 @@ class WorkspaceInput(Input):
         required=False,
         help_text="A tool's launch to more leads than this needs the confirm_token of its dry run.",
     )
+    require_validation = Flag(
+        required=False, help_text="Leads wait until their address was validated, at enrollment and again at each mail."
+    )
 
     def validate_public_url(self, value):
         parts = urlsplit(value)
@@ -58,6 +61,7 @@ class WorkspaceOutput(Output):
     postal_address = Text()
     public_url = Text()
     confirm_launch_above = serializers.IntegerField()
+    require_validation = serializers.BooleanField()
 
 
 class KeyInput(Input):

@@ -8,10 +8,11 @@ import ipaddress
 import logging
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
 from time import monotonic
 
 from django.conf import settings
+from django.http import HttpResponse
 from django_ratelimit.core import is_ratelimited
 from redis.exceptions import RedisError
 
@@ -114,11 +115,30 @@ def _seconds_until(bucket: Bucket, level: int, wanted: int) -> float:
 
 def refuse_address(request, *, group: str, per_minute: int) -> None:
     """Count a try of the request's address; RateLimited (429) once it has had its share of this minute."""
-    if _tried_too_often(request, group, per_minute):
+    if asks_too_often(request, group=group, per_minute=per_minute):
         raise RateLimited(headers={"Retry-After": "60"})
 
 
-def _tried_too_often(request, group: str, per_minute: int) -> bool:
+def page_limit(*, group: str, per_minute: int, methods: tuple[str, ...] = ("GET", "HEAD", "POST")):
+    """A decorator for pages that anybody may open: above so many a minute from one address, a plain 429."""
+
+    def decorate(view):
+        @wraps(view)
+        def counted(request, *args, **kwargs):
+            if request.method in methods and asks_too_often(request, group=group, per_minute=per_minute):
+                return HttpResponse(
+                    "Too many requests. Try again in a minute.", status=429, content_type="text/plain",
+                    headers={"Retry-After": "60"},
+                )  # fmt: skip
+            return view(request, *args, **kwargs)
+
+        return counted
+
+    return decorate
+
+
+def asks_too_often(request, *, group: str, per_minute: int) -> bool:
+    """Count a request of an address. While Redis is away each process counts by itself, to a quarter."""
     try:
         return is_ratelimited(request, group=group, key="ip", rate=f"{per_minute}/m", increment=True)
     except RedisError:

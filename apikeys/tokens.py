@@ -63,10 +63,15 @@ def sign_in(*, name: str, password: str, workspace: str = "", request=None) -> t
     if user is None:
         raise WrongPassword()
     membership = _choose(user, workspace)
-    token = Refresh.for_user(user)
+    return token_for(membership), membership
+
+
+def token_for(membership: Membership) -> Refresh:
+    """Void once the person's password changes or the membership ends."""
+    token = Refresh.for_user(membership.user)
     token["workspace"] = str(membership.workspace_id)
-    token["password"] = _seal(user)
-    return token, membership
+    token["password"] = _seal(membership.user)
+    return token
 
 
 def refresh(raw: str) -> tuple[Access, Membership]:

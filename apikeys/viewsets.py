@@ -8,6 +8,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from apikeys.idempotency import run_once
 from apikeys.throttling import RateLimited, Verdict, charge
+from outbound.api.answers import Answer
 from outbound.api.errors import Invalid, NotFound
 from outbound.api.parsers import UNSTORABLE, refuse_unstorable
 from outbound.api.serializers import as_uuid
@@ -68,6 +69,11 @@ class WorkspaceViewSet(GenericViewSet):
         What it returns, if anything, is the answer's data.
         """
         self._afterwards.append(work)
+
+    def answered(self, answer: Answer) -> Response:
+        """An Answer of what both doors do, said through this one."""
+        self.after_commit(answer.once_committed)
+        return Response(answer.data)
 
     def on_replay(self, data):
         """A stored answer on its way out again; a view that must show the present state brings it up to date."""
@@ -154,7 +160,8 @@ class WorkspaceViewSet(GenericViewSet):
             effect=effect,
         )
         if replayed:
-            return Response(self.on_replay(data), status=status, headers={"Idempotency-Replayed": "true"})
+            shown = None if data is None else self.on_replay(data)
+            return Response(shown, status=status, headers={"Idempotency-Replayed": "true"})
         return Response(data, status=status)
 
 

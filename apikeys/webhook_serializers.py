@@ -6,7 +6,7 @@ from apikeys.events import EVENT_KINDS
 from apikeys.models import IngestConnection, IngestedMessage, WebhookDelivery
 from apikeys.webhook_outbox import EVERYTHING
 from outbound.api.pagination import PageInput
-from outbound.api.serializers import Input, Moment, Output, Text, moment
+from outbound.api.serializers import Flag, Input, Moment, Output, Text, moment
 from outbound.http import MAX_URL
 
 KINDS = (EVERYTHING, *EVENT_KINDS)
@@ -35,7 +35,7 @@ class WebhookPatch(WebhookInput):
         child=serializers.ChoiceField(choices=KINDS), required=False, allow_empty=False, max_length=len(KINDS),
         help_text="These instead of those before.",
     )  # fmt: skip
-    enabled = serializers.BooleanField(
+    enabled = Flag(
         required=False, help_text="false: nothing is sent. true: what was held is sent, and failures are forgotten."
     )
 

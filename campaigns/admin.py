@@ -3,13 +3,17 @@
 from django.contrib import admin
 from django.utils.html import format_html
 
+from apikeys.models import Event
 from apikeys.services import now_for
-from campaigns import reports, sequences, services
+from campaigns import reports, routing_admin, sequences, services  # noqa: F401  one registers its pages
+from campaigns.explain_pages import shown
+from campaigns.explaining import explain_lead
 from campaigns.models import Campaign, Enrollment, Sequence, SequenceVersion, Step, Touch, Variant
+from campaigns.promises import moves_of, tell_next_send
 from campaigns.states import LEGAL_NOW, RUN_STATUS
 from campaigns.tasks import tick
 from outbound.admin_base import IdFilter, LogAdmin, OwnedAdmin, OwnedInline, Verb, WorkspaceFilter
-from outbound.admin_display import AMBER, BLUE, GREEN, GREY, RED, badge, badge_column, list_url, local_time, when
+from outbound.admin_display import AMBER, BLUE, GREEN, GREY, RED, badge, badge_column, list_url, when
 from outbound.doorbell import ring
 
 STATUS_COLORS = {"active": GREEN, "paused": AMBER, "completed": BLUE, "failed": RED}
@@ -127,7 +131,7 @@ class CampaignAdmin(LogAdmin):
         (None, {"fields": ["workspace", ("sequence", "group"), ("engine", "mailboxes")]}),
         ("Schedule", {"fields": [
             ("schedule_timezone", "days"), ("schedule_start_time", "schedule_end_time"),
-            ("daily_limit", "send_gap_minutes"),
+            ("day_hours", "send_in_lead_timezone", "skip_holidays"), ("daily_limit", "send_gap_minutes"),
         ]}),
         ("Dates", {"fields": [("launched_at", "ended_at")]}),
     ]  # fmt: skip
@@ -187,7 +191,7 @@ class CampaignAdmin(LogAdmin):
     def overview(self, request, obj):
         zone = obj.workspace.timezone
         people, mails = reports.breakdowns([obj])[obj.pk], reports.message_counts([obj])[obj.pk]
-        moment, reason = reports.next_send(obj, now=now_for(obj.workspace))
+        told = tell_next_send(obj, now=now_for(obj.workspace))
         return {
             "campaign": obj,
             "status": status_badge(obj),
@@ -206,8 +210,8 @@ class CampaignAdmin(LogAdmin):
             ],
             "rate": rate(mails["replies"], mails["sent"]),
             "held": reports.held_by_reason(obj).items(),
-            "next_at": local_time(moment, zone) if moment else "",
-            "next_reason": reason,
+            "told": shown(told, zone),
+            "moves": moves_of(obj),
             "zone": zone,
             "steps": steps_of(obj.sequence) if obj.sequence else [],
             "events": list(reports.log_of(obj, limit=20)),
@@ -262,6 +266,16 @@ class EnrollmentAdmin(LogAdmin):
     search_fields = ["lead__email"]
     fields = ["campaign", "lead", "status", "reason", "position", "due_at", "mailbox", "thread", "created_at"]
     status_badge = staticmethod(badge_column("status", ENROLLMENT_COLORS, "Status"))
+    overview_template = "admin/outbound/enrollment.html"
+
+    def overview(self, request, obj):
+        workspace = obj.campaign.workspace
+        about = Event.objects.filter(campaign_id=obj.campaign_id, lead_id=obj.lead_id, lead_id__isnull=False)
+        return {
+            "told": shown(explain_lead(obj, now=now_for(workspace)), workspace.timezone),
+            "events": list(about.newest_first()[:20]),
+            "zone": workspace.timezone,
+        }
 
 
 @admin.register(Touch)

@@ -3,11 +3,12 @@
 from rest_framework import serializers
 
 from campaigns.models import DAYS, Campaign, Enrollment
+from campaigns.schedule_serializers import DayHours, ScheduleInput, holidays_flag, lead_timezone_flag
 from campaigns.sequences import current_steps
-from campaigns.serializers import MAX_STEPS, ScheduleInput, StepInput, StepOutput, check_first_subject
+from campaigns.serializers import MAX_STEPS, StepInput, StepOutput, check_first_subject
 from leads.models import Lead
 from outbound.api.pagination import OptionalPageInput
-from outbound.api.serializers import Input, Moment, Output, OwnedListField, Text
+from outbound.api.serializers import Flag, Input, Moment, Output, OwnedListField, Text
 from sending.models import Mailbox
 
 S = Campaign.Status
@@ -28,9 +29,7 @@ class CampaignInput(Input):
         help_text="Mailboxes to send from; every one that may send when absent.",
     )  # fmt: skip
     schedule = ScheduleInput(required=False, help_text="Mon–Fri 09:00–17:00 UTC, 50 a day, 17 min apart when absent.")
-    include_active_elsewhere = serializers.BooleanField(
-        default=False, help_text="Also leads that are on their way in another campaign."
-    )
+    include_active_elsewhere = Flag(default=False, help_text="Also leads that are on their way in another campaign.")
 
     def validate_steps(self, steps):
         check_first_subject(steps)
@@ -52,13 +51,14 @@ class CampaignPatch(Input):
         child=serializers.ChoiceField(choices=DAYS), required=False, allow_empty=False, max_length=7,
         help_text="mon, tue, wed, thu, fri, sat, sun.",
     )  # fmt: skip
+    day_hours = DayHours()
+    send_in_lead_timezone = lead_timezone_flag()
+    skip_holidays = holidays_flag()
 
 
 class CampaignLeadsInput(Input):
     lead_ids = OwnedListField(Lead.objects, help_text="Ids of leads, 5,000 at most.")
-    include_active_elsewhere = serializers.BooleanField(
-        default=False, help_text="Also leads that are on their way in another campaign."
-    )
+    include_active_elsewhere = Flag(default=False, help_text="Also leads that are on their way in another campaign.")
 
 
 class CampaignListInput(OptionalPageInput):
@@ -73,9 +73,11 @@ class CampaignCreatedOutput(Output):
     name = serializers.CharField()
     status = serializers.ChoiceField(choices=CAMPAIGN_STATUS)
     steps_count = serializers.IntegerField()
-    leads_assigned = serializers.IntegerField(help_text="Enrolled, active and paused together.")
+    leads_assigned = serializers.IntegerField(help_text="Newly enrolled: active, paused and held together.")
     leads_blocked = serializers.IntegerField(help_text="Left out by the health gate.")
     leads_paused = serializers.IntegerField(help_text="Of the assigned: yellow, waiting for your review.")
+    leads_held = serializers.IntegerField(help_text="Of the assigned: waiting until the address is validated.")
+    already_enrolled = serializers.IntegerField(help_text="In this campaign before: nothing changes for them.")
     leads_excluded = serializers.DictField(
         child=serializers.IntegerField(), help_text="Reason → how many of the leads were left out for it."
     )
@@ -89,12 +91,16 @@ class CampaignOutput(Output):
     name = serializers.CharField()
     status = serializers.ChoiceField(choices=CAMPAIGN_STATUS)
     engine = serializers.CharField()
+    livemode = serializers.BooleanField(source="workspace.livemode", help_text="False: no mail leaves.")
     daily_limit = serializers.IntegerField()
     send_gap_minutes = serializers.IntegerField()
     schedule_timezone = serializers.CharField()
     schedule_start_time = serializers.CharField()
     schedule_end_time = serializers.CharField()
     schedule_days = serializers.ListField(child=serializers.CharField())
+    day_hours = serializers.DictField(child=serializers.CharField())
+    send_in_lead_timezone = serializers.BooleanField()
+    skip_holidays = serializers.BooleanField()
     leads_count = serializers.IntegerField()
     steps_count = serializers.IntegerField()
     launched_at = Moment(allow_null=True)
@@ -163,10 +169,16 @@ class ReportOutput(Output):
 
 class CampaignReplyOutput(Output):
     thread_id = serializers.CharField()
+    message_id = serializers.CharField(help_text="Of the reply.")
     contact_email = serializers.CharField()
     contact_name = Text()
     subject = Text()
     body_text = Text()
+    reply_class = serializers.CharField(
+        help_text="positive, qualified, objection, referral, soft_no, hard_no, angry, auto or unclassified."
+    )
+    class_confidence = serializers.FloatField(help_text="0 to 1.", allow_null=True)
+    class_by = serializers.CharField(help_text="rules, model or person.")
     received_at = Moment()
 
 

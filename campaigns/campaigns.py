@@ -17,7 +17,8 @@ from campaigns.services import (
     sendable_mailboxes,
     stop,
 )
-from campaigns.states import WrongState
+from campaigns.states import TAKES_LEADS, WrongState
+from campaigns.windows import waiting
 from leads.models import Lead
 from outbound.api.errors import ApiError
 from sending.models import Lane
@@ -29,6 +30,9 @@ SCHEDULE_COLUMNS = {
     "schedule_days": "days",
     "daily_limit": "daily_limit",
     "send_gap_minutes": "send_gap_minutes",
+    "day_hours": "day_hours",
+    "send_in_lead_timezone": "send_in_lead_timezone",
+    "skip_holidays": "skip_holidays",
 }
 EDITABLE = (Campaign.Status.DRAFT, Campaign.Status.PAUSED)
 
@@ -73,9 +77,13 @@ def _free_name(workspace: Workspace, name: str) -> str:
     return next(option for option in options if option.lower() not in taken)
 
 
+@transaction.atomic
 def add_leads(*, campaign: Campaign, leads: list[Lead], include_active_elsewhere: bool = False, now) -> Audience:
-    """More leads for a campaign that has not ended; who is in it already is not enrolled twice."""
-    if campaign.status in (Campaign.Status.ARCHIVED, Campaign.Status.COMPLETED, Campaign.Status.FAILED):
+    """More leads for a campaign that has not ended; who is in it already is counted apart."""
+    campaign = (
+        Campaign.objects.select_for_update(of=("self",), no_key=True).select_related("workspace").get(pk=campaign.pk)
+    )
+    if campaign.status not in TAKES_LEADS:
         raise NotInThisState("This campaign has ended. Create another one for these leads.")
     chosen = Lead.objects.filter(pk__in=[lead.pk for lead in leads])
     return enroll(campaign, chosen, now=now, include_active_elsewhere=include_active_elsewhere)
@@ -99,6 +107,7 @@ def update_campaign(*, campaign: Campaign, now: datetime, **fields) -> Campaign:
         send_gap_seconds=campaign.send_gap_minutes * 60,
         timezone=campaign.schedule_timezone,
     )
+    waiting(campaign.enrollments.all()).filter(due_at__gt=now).update(due_at=now)  # for another window, perhaps
     return campaign
 
 

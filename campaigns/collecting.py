@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import OuterRef, Q, Subquery
 
 from apikeys.events import record_events
 from campaigns.models import Campaign, Enrollment, Step, Touch
@@ -18,6 +19,7 @@ from sending.models import Message
 E = Enrollment.Status
 S = Message.State
 OPEN = [E.ACTIVE, E.HELD, E.PAUSED]
+MOVABLE = [*OPEN, E.COMPLETED]  # what came back after the last step still says how a walk ended
 BATCH = 1000
 ENDS = {
     Suppression.Kind.UNSUBSCRIBED: (E.UNSUBSCRIBED, "The lead opted out."),
@@ -37,17 +39,45 @@ def collect(*, workspaces, now: datetime) -> int:
     )
 
 
+def with_news() -> Q:
+    """Which workspaces have something to take note of."""
+    return Q(pk__in=_new_messages().values("workspace_id")) | Q(pk__in=_new_suppressions().values("workspace_id"))
+
+
+def _new_messages():
+    return Message.objects.filter(collected=False, state__in=[*Message.FINAL, S.RECEIVED])
+
+
+def _new_suppressions():
+    return Suppression.objects.filter(collected=False)
+
+
 @transaction.atomic
 def _collect_suppressions(workspaces, now: datetime) -> int:
-    facts = Suppression.objects.filter(collected=False, workspace__in=workspaces).order_by("created_at")
+    facts = _new_suppressions().filter(workspace__in=workspaces).order_by("created_at")
     rows = list(facts.select_for_update(skip_locked=True, of=("self",))[:BATCH])
+    _lock_in_order(Enrollment.objects.filter(status__in=MOVABLE, lead__in=_leads_of(rows)))
     for row in rows:
         status, reason = ENDS[Suppression.Kind(row.kind)]
         whom = {"email_domain": row.value[1:]} if row.value.startswith("@") else {"email": row.value}
         leads = Lead.objects.filter(workspace_id=row.workspace_id, **whom)
         _end(Enrollment.objects.filter(lead__in=leads), status, reason, now)
+        if row.kind != Suppression.Kind.MANUAL:
+            _end_late(_last_written_to(leads), status, reason)
     Suppression.objects.filter(pk__in=[row.pk for row in rows]).update(collected=True)
     return len(rows)
+
+
+def _leads_of(rows: list[Suppression]):
+    """Everybody that one of these suppressions concerns."""
+    values: dict = {}
+    for row in rows:
+        values.setdefault(row.workspace_id, set()).add(row.value)
+    whom = Q(pk=None)
+    for workspace_id, them in values.items():
+        domains = [value[1:] for value in them if value.startswith("@")]
+        whom |= Q(Q(email__in=them) | Q(email_domain__in=domains), workspace_id=workspace_id)
+    return Lead.objects.filter(whom)
 
 
 @transaction.atomic
@@ -58,15 +88,16 @@ def _collect_deletions(workspaces, now: datetime) -> int:
 
 @transaction.atomic
 def _collect_messages(workspaces, now: datetime) -> int:
-    facts = Message.objects.filter(
-        collected=False, state__in=[*Message.FINAL, S.RECEIVED], workspace__in=workspaces
-    ).order_by("settled_at", "id")
+    facts = _new_messages().filter(workspace__in=workspaces).order_by("settled_at", "id")
     rows = list(facts.select_for_update(skip_locked=True, of=("self",))[:BATCH])
     touches = {
         touch.message_id: touch
         for touch in Touch.objects.filter(message__in=rows).select_related("enrollment__campaign__sequence")
     }
-    _lock_in_order(touches.values())
+    walks = [touch.enrollment_id for touch in touches.values()]
+    answered = [row.lead_id for row in rows if _is_a_reply(row)]
+    walks += Enrollment.objects.filter(lead__in=answered, status__in=MOVABLE).values_list("pk", flat=True)
+    _lock_in_order(Enrollment.objects.filter(pk__in=walks))
     steps: dict = {}
     for message in rows:
         if message.direction == Message.Direction.IN:
@@ -77,17 +108,22 @@ def _collect_messages(workspaces, now: datetime) -> int:
     return len(rows)
 
 
-def _lock_in_order(touches: Iterable[Touch]) -> None:
-    """By id, as a stop does: two that take the same enrollments in different orders would wait for each other."""
-    rows = Enrollment.objects.filter(pk__in=[touch.enrollment_id for touch in touches]).order_by("id")
-    list(rows.select_for_update(no_key=True).values_list("pk"))
+def _lock_in_order(walks) -> None:
+    """All that a collection moves, by id, as a stop does: two that took them in different orders would wait for each
+    other."""
+    list(walks.order_by("id").select_for_update(no_key=True, of=("self",)).values_list("pk"))
+
+
+def _is_a_reply(message: Message) -> bool:
+    return message.kind == Message.Kind.REPLY and message.lead_id is not None
 
 
 def _note_incoming(message: Message, now: datetime) -> None:
     """A reply stops that lead in every campaign it was enrolled in before. The other kinds act through the lead."""
-    if message.kind == Message.Kind.REPLY and message.lead_id:
+    if _is_a_reply(message):
         walks = Enrollment.objects.filter(lead_id=message.lead_id, created_at__lte=message.settled_at)
         _end(walks, E.REPLIED, "The lead replied.", now)
+        _end_late(Enrollment.objects.filter(thread_id=message.thread_id), E.REPLIED, "The lead replied.")
 
 
 def _sent(message: Message, touch: Touch, steps: dict, now: datetime) -> None:
@@ -98,7 +134,7 @@ def _sent(message: Message, touch: Touch, steps: dict, now: datetime) -> None:
         _finish(enrollment, now)
         return
     due_at = message.settled_at + timedelta(days=following.delay_days, hours=following.delay_hours)
-    Enrollment.objects.filter(pk=enrollment.pk, status__in=OPEN).update(due_at=due_at, reason="")
+    Enrollment.objects.filter(pk=enrollment.pk, status__in=OPEN).update(due_at=due_at, reason="", tried_since=None)
 
 
 def _finish(enrollment: Enrollment, now: datetime) -> None:
@@ -125,11 +161,15 @@ def _skipped(message: Message, touch: Touch, steps: dict, now: datetime) -> None
 
 
 def _canceled(message: Message, touch: Touch, steps: dict, now: datetime) -> None:
-    """Nothing was sent and nothing can be: the position is free again, and owed at once if the walk goes on."""
+    """Nothing was sent and nothing can be: the position is free again, and owed at once if the walk goes on.
+
+    What servers turned away is tried for 72 hours in all, however many windows that takes.
+    """
     enrollment = touch.enrollment
     touch.delete()
-    Enrollment.objects.filter(pk=enrollment.pk).update(position=touch.position - 1)
-    Enrollment.objects.filter(pk=enrollment.pk, status__in=OPEN).update(due_at=now)
+    since = (message.tried_since or message.created_at) if message.attempt else enrollment.tried_since
+    Enrollment.objects.filter(pk=enrollment.pk).update(position=touch.position - 1, tried_since=since)
+    Enrollment.objects.filter(pk=enrollment.pk, status__in=OPEN).update(due_at=now, reason=message.state_reason)
 
 
 OUTCOMES = {S.SENT: _sent, S.REFUSED: _refused, S.SKIPPED: _skipped, S.CANCELED: _canceled}
@@ -157,6 +197,17 @@ def _end(enrollments, status: str, reason: str, now: datetime) -> int:
         record_events(_log_lines(rows, status, reason, now))
         ended += len(rows)
     return ended
+
+
+def _end_late(enrollments, status: str, reason: str) -> None:
+    """The walk was over, so nothing stops; only its end is told as it turned out."""
+    enrollments.filter(status=E.COMPLETED).update(status=status, reason=reason[:400])
+
+
+def _last_written_to(leads):
+    """Of each lead, the walk that the newest mail belongs to: an opt-out or bounce says nothing of the older ones."""
+    newest = Touch.objects.filter(enrollment__lead=OuterRef("lead")).order_by("-message__settled_at", "-id")
+    return Enrollment.objects.filter(lead__in=leads, pk=Subquery(newest.values("enrollment")[:1]))
 
 
 def _log_lines(rows: Iterable[Enrollment], status: str, reason: str, now: datetime) -> list[dict]:

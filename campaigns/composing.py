@@ -17,6 +17,7 @@ from campaigns.rendering import (
 from campaigns.sequences import Wording, wordings
 from leads.models import Lead, Variable, VariableValue
 from leads.queries import lead_values
+from sending.services import public_url
 
 State = VariableValue.State
 USABLE = (State.DONE, State.OVERRIDDEN)
@@ -30,6 +31,15 @@ class Composed:
     wording: Wording
     mail: RenderedMail
     holds: list[str] = field(default_factory=list)
+
+
+def missing_footer(workspace: Workspace) -> list[str]:
+    """What the foot of every mail must say and cannot yet."""
+    needed = {
+        "a postal address (it stands at the foot of every mail)": workspace.postal_address,
+        "PUBLIC_URL (where unsubscribe links point)": public_url(workspace),
+    }
+    return [sentence for sentence, value in needed.items() if not value]
 
 
 def names_of(steps: list[Step]) -> set[str]:
@@ -49,7 +59,7 @@ def compose(
     label: str | None = None,
 ) -> Composed:
     """The step as this lead would get it. The wording is the lead's own by a stable hash, unless `label` names one."""
-    wording = _wording(step, lead, label)
+    wording = _wording(step, workspace.chance(lead.id, lead.email), label)
     written = {
         name: _as_text(variables[name], row.value)
         for name, row in values.items()
@@ -58,7 +68,7 @@ def compose(
     mail = render_step(
         wording.words,
         values={**written, **lead_values(lead)},
-        seed=f"{lead.id}:{step.position}",
+        seed=f"{workspace.chance(lead.id, lead.email)}:{step.position}",
         footer=Footer(postal_address=workspace.postal_address, unsubscribe_url=unsubscribe_url),
         first_subject=first_subject,
     )
@@ -66,11 +76,11 @@ def compose(
     return Composed(wording, mail, _waiting_for(wording.words, variables, values) or list(mail.problems))
 
 
-def _wording(step: Step, lead: Lead, label: str | None) -> Wording:
+def _wording(step: Step, lead_seed: str, label: str | None) -> Wording:
     options = {wording.label: wording for wording in wordings(step)}
     if label in options:
         return options[label]
-    chosen = choose_variant([(each.label, each.weight) for each in options.values()], lead.id, step.position)
+    chosen = choose_variant([(each.label, each.weight) for each in options.values()], lead_seed, step.position)
     return options[chosen]
 
 

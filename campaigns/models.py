@@ -114,11 +114,17 @@ class Campaign(WorkspaceOwned):
     schedule_start_time = models.CharField(max_length=5, default="09:00")
     schedule_end_time = models.CharField(max_length=5, default="17:00")
     schedule_days = models.JSONField(default=working_days)
+    day_hours = models.JSONField(default=dict)  # of days with other hours: {"fri": "09:00-13:00"}
+    send_in_lead_timezone = models.BooleanField(default=False)
+    skip_holidays = models.BooleanField(default=False)
     daily_limit = models.PositiveIntegerField(default=50)
     send_gap_minutes = models.PositiveSmallIntegerField(default=17)
     launched_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
+    # When the next mail leaves, as it was told last, and when that was told (promises.py). Business time.
+    promised_at = models.DateTimeField(null=True, editable=False)
+    promised_on = models.DateTimeField(null=True, editable=False)
 
     objects = OwnedQuerySet.as_manager()
 
@@ -160,6 +166,8 @@ class Enrollment(models.Model):
     due_at = models.DateTimeField(null=True)  # business time; empty while a message is on its way
     mailbox = models.ForeignKey(Mailbox, null=True, on_delete=models.SET_NULL, related_name="+")
     thread = models.ForeignKey(Thread, null=True, on_delete=models.SET_NULL, related_name="enrollments")
+    # Since when its next step is tried in vain, across the messages of several windows.
+    tried_since = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)  # business time
 
     objects = EnrollmentQuerySet.as_manager()
@@ -182,6 +190,28 @@ class Enrollment(models.Model):
 
     def __str__(self):
         return f"{self.lead} in {self.campaign}"
+
+
+class RoutingRule(WorkspaceOwned):
+    """Which campaign a lead that came in belongs to: the first that fits, by priority."""
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="rules")
+    persona = models.CharField(max_length=200, blank=True, default="", help_text="Without case; blank for everybody.")
+    min_score = models.PositiveSmallIntegerField(default=0)
+    priority = models.PositiveIntegerField(default=100, help_text="The lowest number is asked first.")
+    enabled = models.BooleanField(default=True)
+
+    objects = OwnedQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(min_score__lte=100), name="a_least_score_is_0_to_100")]
+
+    def __str__(self):
+        return f"{self.persona or 'Everybody'} from {self.min_score} up: {self.campaign}"
+
+    def fits(self, lead: Lead) -> bool:
+        of_its_kind = not self.persona or self.persona.casefold() == lead.persona.casefold()
+        return of_its_kind and lead.lead_score >= self.min_score
 
 
 class Touch(models.Model):

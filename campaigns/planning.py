@@ -4,25 +4,36 @@ The planner looks one slot ahead, not a day: what is not yet on the ledger follo
 schedule.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 
 from apikeys.events import record_events
 from campaigns.choosing import Candidate, choose_mailbox
 from campaigns.collecting import ENDS, next_step
 from campaigns.composing import Composed, compose, names_of
 from campaigns.models import Campaign, Enrollment, Step, Touch
-from campaigns.schedule import Schedule, in_window, window_end
+from campaigns.schedule import in_window, window_end
 from campaigns.sequences import current_steps
+from campaigns.windows import closed_for, schedule_of
 from leads.models import Lead
-from leads.queries import health_of, variable_values, variables_named
+from leads.queries import (
+    NOT_VALIDATED,
+    awaits_validation,
+    health_of,
+    mail_providers,
+    variable_values,
+    variables_named,
+)
 from leads.services import is_suppressed
+from outbound import failpoints
 from outbound.ids import uuid7
 from sending import limits
 from sending.models import Mailbox, Message, Thread
+from sending.queries import Record, records
 from sending.services import Draft, queue_messages, unsubscribe_url
 
 E = Enrollment.Status
@@ -39,6 +50,8 @@ class Slots:
     mailboxes: dict
     free: dict
     lane: int
+    providers: dict = field(default_factory=dict)  # {address: who keeps its mail}
+    records: dict = field(default_factory=dict)  # {(mailbox id, provider): Record}
 
     def of(self, mailbox_id) -> int:
         return min(self.free.get(mailbox_id, 0), self.lane)
@@ -51,19 +64,9 @@ class Slots:
         self.lane -= 1
 
 
-def schedule_of(campaign: Campaign) -> Schedule:
-    return Schedule(
-        campaign.schedule_timezone,
-        campaign.schedule_start_time,
-        campaign.schedule_end_time,
-        frozenset(campaign.schedule_days),
-    )
-
-
 def plan(campaign: Campaign, *, now: datetime) -> set:
     """Queue what this campaign may send now. Returns the ids of the mailboxes that got something to send."""
-    schedule = schedule_of(campaign)
-    if not in_window(schedule, now):
+    if not campaign.send_in_lead_timezone and not in_window(schedule_of(campaign), now):
         return set()
     with transaction.atomic():
         if not _is_ours(campaign):
@@ -72,7 +75,10 @@ def plan(campaign: Campaign, *, now: datetime) -> set:
         due = _due(campaign, slots, now)
         if not due:
             return set()
-        return _plan_all(campaign, due, slots, not_after=window_end(schedule, now), now=now)
+        busy = _plan_all(campaign, due, slots, now=now)
+        failpoints.hit("T0.planned")
+    failpoints.hit("T0.done")
+    return busy
 
 
 def _is_ours(campaign: Campaign) -> bool:
@@ -84,27 +90,32 @@ def _is_ours(campaign: Campaign) -> bool:
 
 def mailboxes_of(campaign: Campaign) -> list[Mailbox]:
     """The campaign's own, or every mailbox of the workspace; only those that may send now."""
+    able = all_mailboxes_of(campaign).filter(phase__in=limits.MAY_SEND, domain__phase__in=limits.MAY_SEND)
+    return list(able.exclude(connection_status=Mailbox.Connection.AUTH_FAILED).order_by("email"))
+
+
+def all_mailboxes_of(campaign: Campaign) -> QuerySet:
     chosen = campaign.mailboxes.all()
     found = chosen if chosen.exists() else Mailbox.objects.filter(workspace=campaign.workspace_id)
-    return list(
-        found.filter(phase__in=limits.MAY_SEND)
-        .exclude(connection_status=Mailbox.Connection.AUTH_FAILED)
-        .order_by("email")
-    )
+    return found.select_related("domain")
 
 
 def slots_of(campaign: Campaign, *, now: datetime) -> Slots:
     mailboxes = mailboxes_of(campaign)
-    in_hand = _in_hand("mailbox", [mailbox.pk for mailbox in mailboxes])
+    in_hand = _in_hand("mailbox", [mailbox.pk for mailbox in mailboxes], now)
     free = {mailbox.pk: _free_slots(mailbox, campaign, in_hand.get(mailbox.pk, 0), now=now) for mailbox in mailboxes}
     lane = campaign.lane
     used = limits.used("lane", lane.pk, limits.local_day(lane.timezone, now))
-    left = lane.daily_limit - used - _in_hand("lane", [lane.pk]).get(lane.pk, 0)
+    left = lane.daily_limit - used - _in_hand("lane", [lane.pk], now).get(lane.pk, 0)
+    month = limits.month_left(campaign.workspace, now)
+    left = left if month is None else min(left, month)
     return Slots({mailbox.pk: mailbox for mailbox in mailboxes}, free, max(0, left))
 
 
-def _in_hand(name: str, ids) -> dict:
+def _in_hand(name: str, ids, now: datetime) -> dict:
+    """What was put off for longer, such as mail to a receiver that is held, takes no other mail's place."""
     rows = Message.objects.filter(**{f"{name}__in": ids}, state__in=[S.QUEUED, S.CLAIMED, S.COMMITTED])
+    rows = rows.exclude(state=S.QUEUED, send_at__gt=now + LOOK_AGAIN)
     return dict(rows.order_by().values_list(name).annotate(count=Count("id")))
 
 
@@ -145,10 +156,11 @@ def _with_their_leads(rows: list[Enrollment]) -> list[Enrollment]:
     return [row for row in rows if row.lead_id in held or row.lead_id is None]
 
 
-def _plan_all(campaign: Campaign, due: list[Enrollment], slots: Slots, *, not_after, now: datetime) -> set:
+def _plan_all(campaign: Campaign, due: list[Enrollment], slots: Slots, *, now: datetime) -> set:
     steps = current_steps(campaign.sequence)
     variables = variables_named(campaign.workspace, names_of(steps))
     values = variable_values([row.lead_id for row in due if row.lead_id], variables)
+    _know_receivers(campaign, due, slots, now)
     drafts: list[Draft] = []
     touches: list[Touch] = []
     looked_at = _LookedAt(campaign, now)
@@ -161,6 +173,9 @@ def _plan_all(campaign: Campaign, due: list[Enrollment], slots: Slots, *, not_af
         mailbox = _mailbox_for(enrollment, slots)
         if mailbox is None:
             continue
+        if held := limits.provider_hold(mailbox, enrollment.lead.email, now):
+            looked_at.wait(enrollment, held[1], held[0])
+            continue
         message_id = uuid7()
         composed = compose(
             workspace=campaign.workspace, step=step, lead=enrollment.lead, variables=variables,
@@ -172,6 +187,7 @@ def _plan_all(campaign: Campaign, due: list[Enrollment], slots: Slots, *, not_af
             looked_at.wait(enrollment, " ".join(composed.holds), now + LOOK_AGAIN, status=E.HELD)
             continue
         slots.take(mailbox.pk)
+        not_after = window_end(schedule_of(campaign, enrollment.lead), now)
         drafts.append(_draft(campaign, enrollment, mailbox, composed, message_id, not_after, now))
         touches.append(_touch(enrollment, step, composed, message_id, now))
         looked_at.rows.append(enrollment)
@@ -191,6 +207,10 @@ class _LookedAt:
         if row.reason != reason[:400]:  # the same reason again is no news
             self._note(row, "enrollment.held", f"{row.lead.email} waits: {reason}")
         self._set(row, status, reason, until)
+
+    def put_off(self, row: Enrollment, reason: str, until: datetime) -> None:
+        """Every night is no news."""
+        self._set(row, E.ACTIVE, reason, until)
 
     def end(self, row: Enrollment, status: str, reason: str) -> None:
         if status != E.COMPLETED:
@@ -218,27 +238,61 @@ def _may_walk_on(enrollment: Enrollment, step: Step | None, looked_at: _LookedAt
     if step is None:
         looked_at.end(enrollment, E.COMPLETED, "")
         return False
-    if lead.away_until and lead.away_until > now:
-        looked_at.wait(enrollment, f"The lead is away until {lead.away_until:%Y-%m-%d}.", lead.away_until)
-        return False
-    if lead.status == Lead.Status.PAUSED:
-        looked_at.wait(enrollment, "The lead is paused.", now + LOOK_AGAIN, status=E.HELD)
+    if rest := rest_of(lead, now):
+        looked_at.wait(enrollment, rest.reason, rest.until or now + LOOK_AGAIN, status=rest.status)
         return False
     health, reasons = health_of(lead)
     if health == "red":
         looked_at.end(enrollment, E.STOPPED, reasons[0])
         return False
+    if awaits_validation(lead, looked_at.campaign.workspace):
+        looked_at.wait(enrollment, NOT_VALIDATED, now + LOOK_AGAIN, status=E.HELD)
+        return False
+    if closed := closed_for(looked_at.campaign, lead, now):
+        looked_at.put_off(enrollment, closed.reason, closed.until)
+        return False
     return True
 
 
+class Rest(NamedTuple):
+    """Why a lead is left alone for now; `until` when it ends by itself."""
+
+    reason: str
+    until: datetime | None
+    status: str
+
+
+def rest_of(lead: Lead, now: datetime) -> Rest | None:
+    if lead.away_until and lead.away_until > now:
+        return Rest(f"The lead is away until {lead.away_until:%Y-%m-%d}.", lead.away_until, E.ACTIVE)
+    if lead.status == Lead.Status.PAUSED:
+        return Rest("The lead is paused.", None, E.HELD)
+    return None
+
+
 def _mailbox_for(enrollment: Enrollment, slots: Slots) -> Mailbox | None:
-    """A lead keeps its mailbox; the first one is chosen by what is left of its day."""
+    """A lead keeps its mailbox; the first is chosen by what is left of its day and how its mail fares there."""
     if enrollment.mailbox_id:
         return slots.mailboxes.get(enrollment.mailbox_id) if slots.of(enrollment.mailbox_id) > 0 else None
-    chosen = choose_mailbox(
-        Candidate(id=pk, remaining=slots.of(pk), cap=mailbox.daily_limit) for pk, mailbox in slots.mailboxes.items()
-    )
+    provider = slots.providers.get(enrollment.lead.email, "")
+    chosen = choose_mailbox(_candidate(mailbox, provider, slots) for mailbox in slots.mailboxes.values())
     return slots.mailboxes[chosen.id] if chosen else None
+
+
+def _candidate(mailbox: Mailbox, provider: str, slots: Slots) -> Candidate:
+    record = slots.records.get((mailbox.pk, provider), Record())
+    return Candidate(
+        id=mailbox.pk, remaining=slots.of(mailbox.pk), cap=mailbox.daily_limit, bounce_rate=record.bounce_rate,
+        sends_at_provider=record.sent,
+    )  # fmt: skip
+
+
+def _know_receivers(campaign: Campaign, due: list[Enrollment], slots: Slots, now: datetime) -> None:
+    """Where there is something to choose: who keeps the mail of those who have no mailbox yet, and how ours fares."""
+    new = [row.lead.email for row in due if row.lead and not row.mailbox_id]
+    if new and len(slots.mailboxes) > 1:
+        slots.providers = mail_providers(campaign.workspace, new)
+        slots.records = records(campaign.workspace, slots.mailboxes, now=now)
 
 
 def _draft(campaign, enrollment, mailbox: Mailbox, composed: Composed, message_id, not_after, now) -> Draft:
@@ -260,6 +314,7 @@ def _draft(campaign, enrollment, mailbox: Mailbox, composed: Composed, message_i
         send_at=now,
         not_after=not_after,
         stops_after=enrollment.created_at,
+        tried_since=enrollment.tried_since,
     )
 
 

@@ -8,29 +8,28 @@ from apikeys.services import now_for
 from campaigns import reports
 from campaigns.composing import compose, names_of
 from campaigns.models import Campaign, Enrollment, Sequence, Step
+from campaigns.promises import moves_of, tell_next_send
 from campaigns.sequences import current_steps, warnings_for
 from campaigns.states import RUN_STATUS
 from leads.models import Lead
 from leads.queries import variable_values, variables_named
 from outbound.api.errors import Invalid
-from outbound.api.serializers import moment
 from sending.models import Message, Thread
 from sending.services import unsubscribe_url
 
 
+def _newest_steps(sequence: str) -> Coalesce:
+    """How many steps the newest version has; `sequence` names it in the outer row."""
+    counted = Step.objects.filter(version__sequence=OuterRef(sequence)).order_by().values("version__number")
+    newest = counted.annotate(n=Count("id")).order_by("-version__number").values("n")[:1]
+    return Coalesce(Subquery(newest, output_field=IntegerField()), 0)
+
+
 def with_counts(sequences: QuerySet) -> QuerySet:
-    newest = (
-        Step.objects.filter(version__sequence=OuterRef("pk"))
-        .order_by()
-        .values("version__number")
-        .annotate(n=Count("id"))
-        .order_by("-version__number")
-        .values("n")[:1]
-    )
     runs = Campaign.objects.filter(sequence=OuterRef("pk")).order_by().values("sequence").annotate(n=Count("id"))
     return sequences.annotate(
         version=Max("versions__number"),
-        steps_count=Coalesce(Subquery(newest, output_field=IntegerField()), 0),
+        steps_count=_newest_steps("pk"),
         runs_count=Coalesce(Subquery(runs.values("n"), output_field=IntegerField()), 0),
     )
 
@@ -44,7 +43,18 @@ def runs(workspace, status: str = "") -> QuerySet:
     found = Campaign.objects.for_workspace(workspace).exclude(launched_at=None)
     if status:
         found = found.filter(status__in=[stored for stored, shown in RUN_STATUS.items() if shown == status])
-    return found.select_related("sequence").prefetch_related("mailboxes")
+    return found.select_related("sequence", "workspace").prefetch_related("mailboxes")
+
+
+def loaded_run(campaign: Campaign) -> Campaign:
+    """The run as it is now, with what its page needs."""
+    return runs(campaign.workspace).select_related("workspace", "lane", "sequence__workspace").get(pk=campaign.pk)
+
+
+def enrollment_of(run: Campaign, lead: Lead) -> Enrollment | None:
+    """The lead's walk through the run, with what explaining it needs."""
+    needed = ("lead", "mailbox", "thread", "campaign__workspace", "campaign__lane", "campaign__sequence")
+    return run.enrollments.filter(lead=lead).select_related(*needed).first()
 
 
 def run_context(campaigns: list[Campaign]) -> dict:
@@ -53,12 +63,13 @@ def run_context(campaigns: list[Campaign]) -> dict:
 
 
 def run_detail_context(run: Campaign) -> dict:
-    """What RunDetailOutput needs beside the row."""
-    next_at, why = reports.next_send(run, now=now_for(run.workspace))
+    """What RunDetailOutput needs beside the row. The time it tells is a promise."""
+    told = tell_next_send(run, now=now_for(run.workspace))
     launched = Event.objects.filter(campaign_id=run.pk, kind="campaign.launched").newest_first().first()
     return {
         **run_context([run]),
-        "next_send": (moment(next_at), why),
+        "next_send": told,
+        "moves": moves_of(run),
         "held": reports.held_by_reason(run),
         "launch": launched.data if launched else {},
         "warnings": warnings_for(run.sequence) if run.sequence else [],
@@ -113,20 +124,12 @@ def _first_subject(steps: list[Step], lead: Lead, workspace, position: int) -> s
 
 def campaigns(workspace, *, engine: str = "native", statuses: list[str] | None = None) -> QuerySet:
     """Campaigns with leads_count and steps_count; `statuses` as stored."""
-    steps = (
-        Step.objects.filter(version__sequence=OuterRef("sequence"))
-        .order_by()
-        .values("version__number")
-        .annotate(n=Count("id"))
-        .order_by("-version__number")
-        .values("n")[:1]
-    )
     leads = Enrollment.objects.filter(campaign=OuterRef("pk")).order_by().values("campaign").annotate(n=Count("id"))
     found = Campaign.objects.for_workspace(workspace).filter(engine=engine)
     if statuses:
         found = found.filter(status__in=statuses)
     return found.select_related("sequence", "workspace").annotate(
-        steps_count=Coalesce(Subquery(steps, output_field=IntegerField()), 0),
+        steps_count=_newest_steps("sequence"),
         leads_count=Coalesce(Subquery(leads.values("n"), output_field=IntegerField()), 0),
     )
 
@@ -166,9 +169,13 @@ def _reply(thread: Thread, message: Message) -> dict:
     lead = message.lead
     return {
         "thread_id": thread.pk,
+        "message_id": message.pk,
         "contact_email": thread.contact_email,
         "contact_name": f"{lead.first_name} {lead.last_name}".strip() if lead else "",
         "subject": message.subject,
         "body_text": message.body.text,
+        "reply_class": message.reply_class or "unclassified",
+        "class_confidence": message.class_confidence,
+        "class_by": message.class_by or "rules",
         "received_at": message.settled_at,
     }

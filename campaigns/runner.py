@@ -8,14 +8,18 @@ import random
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 
 from apikeys.events import record_event
 from apikeys.models import Workspace
 from apikeys.services import now_for
-from campaigns.collecting import BATCH, collect
+from campaigns.collecting import BATCH, collect, with_news
 from campaigns.models import Campaign, Enrollment
 from campaigns.planning import plan
+from campaigns.routing import BATCH as MOST_ROUTED
+from campaigns.routing import route
 from campaigns.states import WrongState, move
+from leads.models import Arrival
 from outbound.clock import real_now
 from sending.services import let_answer
 
@@ -31,7 +35,9 @@ def tick(*, now: datetime | None = None, workspace: Workspace | None = None) -> 
     if workspace is not None:
         return _tick_one(workspace, now or now_for(workspace))
     busy = _tick_for(Workspace.objects.filter(livemode=True).values("pk"), now or real_now())
-    for each in Workspace.objects.filter(livemode=False, pk__in=_running().values("workspace_id")):
+    waiting = Arrival.objects.filter(state=Arrival.State.WAITING)
+    busy_ones = Q(pk__in=_running().values("workspace_id")) | Q(pk__in=waiting.values("workspace_id")) | with_news()
+    for each in Workspace.objects.filter(busy_ones, livemode=False):
         busy |= _tick_one(each, now_for(each))
     return busy
 
@@ -45,10 +51,20 @@ def _tick_one(workspace: Workspace, now: datetime) -> set:
 def _tick_for(workspaces, now: datetime) -> set:
     while collect(workspaces=workspaces, now=now) >= BATCH:
         pass  # only a backlog: while mail leaves there is always one more fact, and planning must have its turn
+    while _route_safely(workspaces, now) >= MOST_ROUTED:
+        pass
     busy: set = set()
     for campaign in _in_turn(_running().filter(workspace__in=workspaces, status=A.ACTIVE), now):
         busy |= _plan_safely(campaign, now)
     return busy
+
+
+def _route_safely(workspaces, now: datetime) -> int:
+    try:
+        return route(workspaces=workspaces, now=now)
+    except Exception:  # noqa: BLE001  who came in must not keep those under way from their mail
+        logger.exception("Who came in could not be enrolled")
+        return 0
 
 
 def _plan_safely(campaign: Campaign, now: datetime) -> set:
@@ -73,7 +89,12 @@ def _in_turn(campaigns, now: datetime) -> list[Campaign]:
 
 
 def complete_if_done(campaign: Campaign, *, now: datetime) -> bool:
-    """A campaign is complete when nobody is active, held or awaiting an unknown; paused ones do not block (C18)."""
+    """A campaign is complete when nobody is active, held or awaiting an unknown; paused ones do not block (C18).
+
+    One that a routing rule feeds waits for more.
+    """
+    if campaign.rules.filter(enabled=True).exists():
+        return False
     if campaign.enrollments.filter(status__in=Enrollment.WALKING).exists():
         return False
     with transaction.atomic():

@@ -5,27 +5,33 @@ does not exist is the first moment that does; when they go back, the repeated ho
 A schedule of all hours on all days is no window: it never moves anything.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from campaigns.places import holiday
+
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY = 24 * 60
 _STEP = timedelta(seconds=1)
-_LOOK_AHEAD_DAYS = 16  # a week for the days, one more for a day a zone left out, as Apia did on 30 December 2011
+_LOOK_AHEAD_DAYS = 64  # a week for the days; more for one a zone left out, as Apia did in 2011, and for holidays
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """`start_time`, `end_time`: "HH:MM" (an end of "24:00" is midnight) or datetime.time. Raises ValueError with a
-    sentence for an unknown zone or day, no day, or a start that is not before the end."""
+    """`start_time`, `end_time`: "HH:MM" (an end of "24:00" is midnight) or datetime.time. `day_hours`: other hours of
+    single days, {"fri": "09:00-13:00"}. `holidays_of`: the code of a country whose public holidays are left out.
+
+    Raises ValueError with a sentence for an unknown zone or day, no day, or a start that is not before the end."""
 
     timezone: str = "UTC"
     start_time: str | time = "00:00"
     end_time: str | time = "24:00"
     days: frozenset[str] = frozenset(DAYS)
+    day_hours: Mapping[str, str] = field(default_factory=dict, hash=False)
+    holidays_of: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "days", frozenset(self.days))
@@ -33,6 +39,7 @@ class Schedule:
         _check_days(self.days)
         if self.start >= self.end:
             raise ValueError("start_time must be before end_time.")
+        _ = self._own_hours
 
     @cached_property
     def zone(self) -> ZoneInfo:
@@ -48,9 +55,20 @@ class Schedule:
         """Minutes since midnight, 1440 for the end of the day."""
         return _minutes("end_time", self.end_time)
 
-    @property
+    @cached_property
+    def _own_hours(self) -> dict[str, tuple[int, int]]:
+        return {day: _hours(day, text, self.days) for day, text in self.day_hours.items()}
+
+    @cached_property
     def is_always(self) -> bool:
-        return self.start == 0 and self.end == _DAY and len(self.days) == len(DAYS)
+        return not self.holidays_of and all(self._hours_of(day) == (0, _DAY) for day in DAYS)
+
+    def hours_on(self, day: date) -> tuple[int, int] | None:
+        """(start, end) of that day in minutes since midnight; None when nothing is sent on it."""
+        return None if holiday(self.holidays_of, day) else self._hours_of(DAYS[day.weekday()])
+
+    def _hours_of(self, weekday: str) -> tuple[int, int] | None:
+        return self._own_hours.get(weekday, (self.start, self.end)) if weekday in self.days else None
 
 
 def next_slot(schedule: Schedule, after: datetime) -> datetime:
@@ -61,30 +79,28 @@ def next_slot(schedule: Schedule, after: datetime) -> datetime:
     first_day = after.astimezone(schedule.zone).date()
     for days_on in range(_LOOK_AHEAD_DAYS):
         day = first_day + timedelta(days=days_on)
-        if DAYS[day.weekday()] not in schedule.days:
+        hours = schedule.hours_on(day)
+        if hours is None:
             continue
-        opens, closes = _window(schedule, day)
+        opens, closes = _window(schedule.zone, day, hours)
         slot = _past_repeat(schedule.zone, max(after, opens))
         if slot < closes:
             return slot
-    raise ValueError("This schedule has no moment to send in the next two weeks.")
+    raise ValueError("This schedule has no moment to send in the next two months.")
 
 
 def window_end(schedule: Schedule, moment: datetime) -> datetime | None:
     """When the window that `moment` (aware, inside it) lies in closes, in UTC; None for a schedule of all hours."""
     if schedule.is_always:
         return None
-    return _window(schedule, _utc(moment).astimezone(schedule.zone).date())[1]
+    day = _utc(moment).astimezone(schedule.zone).date()
+    hours = schedule.hours_on(day)
+    return _window(schedule.zone, day, hours)[1] if hours else _utc(moment)
 
 
 def in_window(schedule: Schedule, moment: datetime) -> bool:
     """Whether a mail may leave at `moment` (aware)."""
     return next_slot(schedule, moment) == moment
-
-
-def local_day(timezone: str, moment: datetime) -> date:
-    """The calendar day `moment` (aware) falls on in that zone: the day caps are counted by."""
-    return _utc(moment).astimezone(zone_of(timezone)).date()
 
 
 def zone_of(name: str) -> ZoneInfo:
@@ -98,10 +114,9 @@ def zone_of(name: str) -> ZoneInfo:
 # --- Wall clock to instant --------------------------------------------------------------------------------------------
 
 
-def _window(schedule: Schedule, day: date) -> tuple[datetime, datetime]:
-    midnight = datetime.combine(day, time())
-    opens = _instant(midnight + timedelta(minutes=schedule.start), schedule.zone)
-    return opens, _instant(midnight + timedelta(minutes=schedule.end), schedule.zone)
+def _window(zone: ZoneInfo, day: date, hours: tuple[int, int]) -> tuple[datetime, datetime]:
+    start, end = (datetime.combine(day, time()) + timedelta(minutes=each) for each in hours)
+    return _instant(start, zone), _instant(end, zone)
 
 
 def _instant(wall: datetime, zone: ZoneInfo) -> datetime:
@@ -151,6 +166,19 @@ def _minutes(field: str, value: str | time) -> int:
     if minutes > _DAY or int(minute) > 59 or (minutes == _DAY and field != "end_time"):
         raise ValueError(f"{field} must be a time of day as HH:MM, such as 09:00.")
     return minutes
+
+
+def _hours(day: str, text: str, days: frozenset[str]) -> tuple[int, int]:
+    start, _, end = str(text).partition("-")
+    if day not in days:
+        raise ValueError(f"day_hours names {str(day)[:20]}, which is not among days.")
+    try:
+        hours = _minutes("start_time", start), _minutes("end_time", end)
+    except ValueError:
+        hours = (0, 0)
+    if hours[0] >= hours[1]:
+        raise ValueError(f"day_hours of {day} must be two times of day, such as 09:00-13:00.")
+    return hours
 
 
 def _check_days(days: frozenset[str]) -> None:

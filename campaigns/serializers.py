@@ -1,14 +1,18 @@
 """What sequences and runs look like from outside; REST and MCP use the same classes."""
 
+from datetime import datetime
+
 from rest_framework import serializers
 
-from campaigns.models import DAYS, Campaign, Enrollment, Sequence
+from campaigns.explain_serializers import MoveOutput
+from campaigns.models import Campaign, Enrollment, Sequence
+from campaigns.schedule_serializers import ScheduleInput, ScheduleOutput
 from campaigns.sequences import current_steps, warnings_for
 from campaigns.states import LEGAL_NOW, RUN_STATUS
 from leads.models import Group, Lead
 from leads.services import normalise_email
 from outbound.api.pagination import OptionalPageInput, PageInput
-from outbound.api.serializers import Input, Moment, Output, OwnedField, Text
+from outbound.api.serializers import Flag, Input, Moment, Output, OwnedField, Text, moment
 
 MAX_BODY = 200_000
 MAX_STEPS = 15
@@ -161,24 +165,6 @@ class PreviewOutput(Output):
     sandbox_text = serializers.BooleanField(help_text="A value was written by the sandbox, not by a model.")
 
 
-class ScheduleInput(Input):
-    timezone = serializers.CharField(max_length=64, required=False, help_text="IANA timezone; UTC when absent.")
-    start_time = serializers.CharField(max_length=5, required=False, help_text="HH:MM, inclusive; 09:00 when absent.")
-    end_time = serializers.CharField(
-        max_length=5, required=False, help_text="HH:MM, exclusive, 24:00 is midnight; 17:00 when absent."
-    )
-    days = serializers.ListField(
-        child=serializers.ChoiceField(choices=DAYS), required=False, allow_empty=False, max_length=7,
-        help_text="mon, tue, wed, thu, fri, sat, sun; Monday to Friday when absent.",
-    )  # fmt: skip
-    daily_limit = serializers.IntegerField(
-        min_value=1, max_value=100_000, required=False, help_text="Mails a day for the whole run; 50 when absent."
-    )
-    send_gap_minutes = serializers.IntegerField(
-        min_value=0, max_value=1440, required=False, help_text="Minutes between two mails of a mailbox; 17 when absent."
-    )
-
-
 class RunInput(Input):
     engine = serializers.ChoiceField(
         choices=Campaign.Engine.values, default="native", help_text="Who carries the run: native (us) or instantly."
@@ -195,13 +181,9 @@ class RunInput(Input):
     group_id = OwnedField(
         Group.objects, by_name=True, required=False, help_text="To whom: id or name of a group; every lead when absent."
     )
-    schedule = ScheduleInput(
-        required=False, help_text="When; Mon–Fri 09:00–17:00 UTC, 50 a day, 17 min apart when absent."
-    )
+    schedule = ScheduleInput(required=False, help_text="When.")
     name = serializers.CharField(max_length=120, required=False, help_text="For your own records.")
-    include_active_elsewhere = serializers.BooleanField(
-        default=False, help_text="Also leads that are on their way in another run."
-    )
+    include_active_elsewhere = Flag(default=False, help_text="Also leads that are on their way in another run.")
 
     def validate_sender_email(self, text):
         try:
@@ -220,7 +202,7 @@ class RunInput(Input):
 
 class RunListInput(OptionalPageInput):
     status = serializers.ChoiceField(
-        choices=list(RUN_STATUS.values()), required=False, help_text="running, paused, completed, failed or stopped."
+        choices=list(RUN_STATUS.values()), required=False, help_text="Only runs of this status."
     )
 
 
@@ -241,6 +223,7 @@ class RunOutput(Output):
     id = serializers.CharField()
     name = serializers.CharField()
     engine = serializers.CharField()
+    livemode = serializers.BooleanField(source="workspace.livemode", help_text="False: no mail leaves.")
     status = serializers.ChoiceField(choices=list(RUN_STATUS.values()))
     status_reason = Text()
     actions = serializers.SerializerMethodField(help_text="What can be done now: pause, resume, stop.")
@@ -248,7 +231,7 @@ class RunOutput(Output):
     sequence_name = serializers.SerializerMethodField()
     group_id = serializers.CharField(allow_null=True)
     sender_email = serializers.SerializerMethodField()
-    schedule = serializers.SerializerMethodField()
+    schedule = ScheduleOutput(source="*")
     progress = serializers.SerializerMethodField()
     lead_status_breakdown = serializers.SerializerMethodField()
     launched_at = Moment(allow_null=True)
@@ -269,16 +252,6 @@ class RunOutput(Output):
     def get_sender_email(self, run) -> str | None:
         return ", ".join(mailbox.email for mailbox in run.mailboxes.all()) or None
 
-    def get_schedule(self, run) -> dict:
-        return {
-            "timezone": run.schedule_timezone,
-            "start_time": run.schedule_start_time,
-            "end_time": run.schedule_end_time,
-            "days": run.schedule_days,
-            "daily_limit": run.daily_limit,
-            "send_gap_minutes": run.send_gap_minutes,
-        }
-
     def get_progress(self, run) -> ProgressOutput:
         breakdown, counts = self.context["breakdowns"][run.pk], self.context["messages"][run.pk]
         total = sum(breakdown.values())
@@ -291,7 +264,10 @@ class RunOutput(Output):
 
 
 class LogOutput(Output):
+    """Load the workspace with it."""
+
     kind = serializers.CharField()
+    livemode = serializers.BooleanField(source="workspace.livemode")
     summary = serializers.CharField()
     lead_id = serializers.CharField(allow_null=True)
     created_at = Moment()
@@ -300,19 +276,27 @@ class LogOutput(Output):
 class RunDetailOutput(RunOutput):
     """A run with why it waits and its last log lines; `now` (business time) in the context."""
 
-    next_send_at = serializers.SerializerMethodField()
+    next_send_at = serializers.SerializerMethodField(help_text="A promise: next_send_moves says why it moved.")
     next_send_reason = serializers.SerializerMethodField()
+    next_send_guard = serializers.SerializerMethodField(help_text="The guard that binds; null when it is due.")
+    next_send_moves = serializers.SerializerMethodField(help_text="The last 5 times it moved, and why.")
     held = serializers.SerializerMethodField(help_text="Why leads wait, and how many for each reason.")
     leads_blocked = serializers.SerializerMethodField(help_text="Left out at launch by the health gate.")
     leads_excluded = serializers.SerializerMethodField(help_text="Left out at launch: active in another run.")
     warnings = serializers.SerializerMethodField()
     logs = serializers.SerializerMethodField()
 
-    def get_next_send_at(self, run) -> str | None:
-        return self.context["next_send"][0]
+    def get_next_send_at(self, run) -> datetime | None:
+        return moment(self.context["next_send"].next_at)
 
     def get_next_send_reason(self, run) -> str:
-        return self.context["next_send"][1]
+        return self.context["next_send"].reason
+
+    def get_next_send_guard(self, run) -> str | None:
+        return self.context["next_send"].binding or None
+
+    def get_next_send_moves(self, run) -> MoveOutput(many=True):
+        return MoveOutput(self.context["moves"], many=True).data
 
     def get_held(self, run) -> dict[str, int]:
         return self.context["held"]
@@ -371,20 +355,3 @@ class RunMessageOutput(Output):
 
     def get_text(self, message) -> str | None:
         return message.body.text if self.context.get("bodies") else None
-
-
-class ClockInput(Input):
-    advance_seconds = serializers.IntegerField(
-        min_value=0, max_value=366 * 86400, required=False, help_text="Turn the clock forward by so many seconds."
-    )
-    to = serializers.DateTimeField(required=False, help_text="Or to this moment, ISO 8601.")
-
-    def validate(self, data):
-        if len(data) != 1:
-            raise serializers.ValidationError({"advance_seconds": ["Give either advance_seconds or to."]})
-        return data
-
-
-class ClockOutput(Output):
-    now = Moment()
-    turned_by_seconds = serializers.IntegerField()

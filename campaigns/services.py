@@ -8,6 +8,7 @@ from django.db import transaction
 from apikeys.events import record_event
 from apikeys.models import Workspace
 from campaigns.audience import Audience, enroll, enroll_in
+from campaigns.composing import missing_footer
 from campaigns.models import Campaign, Enrollment, Sequence
 from campaigns.runner import tick
 from campaigns.schedule import Schedule
@@ -17,7 +18,7 @@ from leads.models import Group, Lead
 from outbound.api.errors import Invalid
 from sending.limits import MAY_SEND
 from sending.models import Lane, Mailbox
-from sending.services import close_lane, open_lane, public_url, sandbox_mailbox, shut_lane, wait_until_quiet
+from sending.services import close_lane, open_lane, sandbox_mailbox, shut_lane, wait_until_quiet
 
 __all__ = [
     "Plan", "create_sequence", "delete_sequence", "pause", "plan_run", "resume", "settle_pause", "start_run", "stop",
@@ -31,6 +32,9 @@ SCHEDULE_DEFAULTS = {
     "days": ["mon", "tue", "wed", "thu", "fri"],
     "daily_limit": 50,
     "send_gap_minutes": 17,
+    "day_hours": {},
+    "send_in_lead_timezone": False,
+    "skip_holidays": False,
 }
 
 
@@ -70,8 +74,9 @@ def start_run(
 ) -> Campaign:  # fmt: skip
     """Send a sequence to a group, or to every lead: create the campaign, enroll, launch, in one transaction.
 
-    `schedule`: timezone, start_time, end_time, days, daily_limit, send_gap_minutes; what is absent takes the defaults
-    (Mon–Fri 09:00–17:00 UTC, 50 a day, 17 minutes apart). Invalid (400) says what is missing.
+    `schedule`: timezone, start_time, end_time, days, day_hours, daily_limit, send_gap_minutes, send_in_lead_timezone,
+    skip_holidays; what is absent takes the defaults (Mon–Fri 09:00–17:00 UTC, 50 a day, 17 minutes apart). Invalid
+    (400) says what is missing.
     """
     refuse_unready(workspace, sequence)
     mailboxes = _senders(workspace, sender_email, now)
@@ -96,7 +101,8 @@ def create_campaign(*, workspace, sequence, name, mailboxes, group, schedule: di
         workspace=workspace, created_at=now, updated_at=now, name=name[:120], sequence=sequence, lane=lane, group=group,
         schedule_timezone=schedule["timezone"], schedule_start_time=schedule["start_time"],
         schedule_end_time=schedule["end_time"], schedule_days=schedule["days"], daily_limit=schedule["daily_limit"],
-        send_gap_minutes=schedule["send_gap_minutes"],
+        send_gap_minutes=schedule["send_gap_minutes"], day_hours=schedule["day_hours"],
+        send_in_lead_timezone=schedule["send_in_lead_timezone"], skip_holidays=schedule["skip_holidays"],
     )  # fmt: skip
     Lane.objects.filter(pk=lane.pk).update(reference={"campaign_id": str(campaign.id)})
     campaign.mailboxes.set(mailboxes)
@@ -113,15 +119,7 @@ def refuse_unready(workspace: Workspace, sequence: Sequence) -> list:
     steps = current_steps(sequence)
     if not steps:
         raise Invalid.field("sequence_id", "This sequence has no step yet.")
-    missing = [
-        sentence
-        for absent, sentence in [
-            (not workspace.postal_address, "a postal address (it stands at the foot of every mail)"),
-            (not public_url(workspace), "PUBLIC_URL (where unsubscribe links point)"),
-        ]
-        if absent
-    ]
-    if missing:
+    if missing := missing_footer(workspace):
         raise Invalid(
             f"Before a live launch the workspace needs {' and '.join(missing)}.", details={"workspace": missing}
         )
@@ -156,7 +154,7 @@ def checked_schedule(given: dict | None) -> dict:
     """The schedule with its defaults; a window that never opens, an unknown zone or day is an Invalid (400)."""
     schedule = {**SCHEDULE_DEFAULTS, **(given or {})}
     try:
-        Schedule(schedule["timezone"], schedule["start_time"], schedule["end_time"], frozenset(schedule["days"]))
+        Schedule(*(schedule[name] for name in ("timezone", "start_time", "end_time", "days", "day_hours")))
     except ValueError as error:
         raise Invalid.field("schedule", str(error)) from None
     return schedule

@@ -24,6 +24,7 @@ RUN_STATUS = {
     S.FAILED: "failed",
     S.ARCHIVED: "stopped",
 }
+TAKES_LEADS = frozenset({S.DRAFT, S.ACTIVE, S.PAUSED})
 LEGAL_NOW = {status: [verb for verb, (froms, _, _) in MOVES.items() if status in froms] for status in S.values}
 
 

@@ -6,9 +6,15 @@ from rest_framework.response import Response
 
 from apikeys.services import now_for, turn_clock
 from apikeys.viewsets import WorkspaceViewSet
-from campaigns import queries, services, tasks
+from campaigns import explain_serializers as e
+from campaigns import explaining, promises, queries, reports, services, tasks
 from campaigns import serializers as s
-from campaigns.models import Campaign, Sequence
+from campaigns.clock_serializers import ClockInput, ClockOutput
+from campaigns.models import Campaign, Enrollment, Sequence
+from campaigns.states import RUN_STATUS
+from leads.models import Lead
+from outbound.api.answers import Answer
+from outbound.api.errors import NotFound
 from outbound.api.openapi import documented
 from outbound.api.pagination import OptionalPageInput, list_of, page_of
 from outbound.doorbell import ring
@@ -76,7 +82,7 @@ class RunViewSet(WorkspaceViewSet):
     scopes = {
         "list": "campaigns:read", "create": "campaigns:write", "retrieve": "campaigns:read",
         "messages": "campaigns:read", "stop": "campaigns:write", "pause": "campaigns:write",
-        "resume": "campaigns:write",
+        "resume": "campaigns:write", "explain": "campaigns:read", "explain_lead": "campaigns:read",
     }  # fmt: skip
 
     @documented("list_runs", s.RunOutput, many=True, query=s.RunListInput, tag="runs")
@@ -124,13 +130,25 @@ class RunViewSet(WorkspaceViewSet):
         """Go on with a paused run"""
         return self.control(pk, "resume")
 
+    @documented("explain_run", e.RunExplainedOutput, tag="runs")
+    def explain(self, request, pk):
+        """Every guard between a run and its next mail, with its numbers, and the one that binds"""
+        return Response(explain_run(self.run(pk)))
+
+    @documented("explain_run_lead", e.LeadExplainedOutput, tag="runs")
+    def explain_lead(self, request, pk, lead_id):
+        """Every guard between one lead of a run and its next mail"""
+        lead = self.one(Lead.objects, lead_id)
+        enrollment = queries.enrollment_of(self.run(pk), lead)
+        if enrollment is None:
+            raise NotFound()
+        return Response(explain_lead(enrollment))
+
     def run(self, pk) -> Campaign:
         return self.one(Campaign.objects.exclude(launched_at=None), pk)
 
     def control(self, pk, verb: str) -> Response:
-        run, settle = control_run(self.run(pk), verb)
-        self.after_commit(lambda: settled(run, settle))
-        return Response(show_run(run))
+        return self.answered(control_run(self.run(pk), verb))
 
 
 def start_run(workspace, *, engine="native", sequence_id=None, group_id=None, **data) -> Campaign:
@@ -139,20 +157,24 @@ def start_run(workspace, *, engine="native", sequence_id=None, group_id=None, **
     return run
 
 
-def control_run(run: Campaign, verb: str):
-    """(run, what to do after the commit and before the answer): a pause or stop is said only once it holds."""
-    act = {"stop": services.stop, "pause": services.pause, "resume": services.resume}[verb]
+def control_run(run: Campaign, verb: str, *, show=None) -> Answer:
+    """`show(run)` (RunDetailOutput when absent), once a pause or stop holds: before that it must not be said."""
+    act, show = {"stop": services.stop, "pause": services.pause, "resume": services.resume}[verb], show or show_run
     run = act(campaign=run, now=now_for(run.workspace))
     if verb == "resume":
         ring(tasks.tick, workspace_id=str(run.workspace_id))
-        return run, lambda: None
-    return run, lambda: services.settle_pause(run)
+        return Answer(show(run))
+    return settled(run, show)
 
 
-def settled(run: Campaign, settle) -> dict:
-    """The run as it is once the pause or stop holds."""
-    settle()
-    return show_run(run)
+def settled(campaign: Campaign, show) -> Answer:
+    """`show(campaign)`, said once no mail of it can leave any more."""
+
+    def once_committed():
+        services.settle_pause(campaign)
+        return show(campaign)
+
+    return Answer(show(campaign), once_committed)
 
 
 def show_runs(rows: list[Campaign]) -> list[dict]:
@@ -160,22 +182,48 @@ def show_runs(rows: list[Campaign]) -> list[dict]:
 
 
 def show_run(run: Campaign) -> dict:
-    run = queries.runs(run.workspace).select_related("workspace", "lane", "sequence__workspace").get(pk=run.pk)
+    run = queries.loaded_run(run)
     return s.RunDetailOutput(run, context=queries.run_detail_context(run)).data
+
+
+def explain_run(run: Campaign) -> dict:
+    """RunExplainedOutput. The time it tells is a promise."""
+    run, now = queries.loaded_run(run), now_for(run.workspace)
+    told = promises.tell_next_send(run, now=now)
+    more = {
+        "run_id": run.pk,
+        "status": RUN_STATUS[run.status],
+        "mailboxes": explaining.explain_mailboxes(run, now=now),
+        "held": reports.held_by_reason(run),
+        "moves": promises.moves_of(run),
+    }
+    return e.RunExplainedOutput(vars(told) | more).data
+
+
+def explain_lead(enrollment: Enrollment) -> dict:
+    """LeadExplainedOutput."""
+    told = explaining.explain_lead(enrollment, now=now_for(enrollment.campaign.workspace))
+    more = {
+        "run_id": enrollment.campaign_id,
+        "lead_id": enrollment.lead_id,
+        "status": enrollment.status,
+        "position": enrollment.position,
+    }
+    return e.LeadExplainedOutput(vars(told) | more).data
 
 
 class ClockViewSet(WorkspaceViewSet):
     scopes = {"retrieve": "campaigns:read", "turn": "campaigns:write"}
 
-    @documented("get_sandbox_clock", s.ClockOutput, tag="sandbox")
+    @documented("get_sandbox_clock", ClockOutput, tag="sandbox")
     def retrieve(self, request):
         """What time it is in this workspace"""
         return Response(show_clock(self.workspace))
 
-    @documented("turn_sandbox_clock", s.ClockOutput, body=s.ClockInput, tag="sandbox")
+    @documented("turn_sandbox_clock", ClockOutput, body=ClockInput, tag="sandbox")
     def turn(self, request):
         """Turn a test workspace's clock forward: follow-ups, replies and bounces come due"""
-        data = self.validated(s.ClockInput)
+        data = self.validated(ClockInput)
         by = timedelta(seconds=data["advance_seconds"]) if "advance_seconds" in data else None
         workspace = turn_clock(workspace=self.workspace, by=by, to=data.get("to"))
         ring(tasks.tick, workspace_id=str(workspace.pk))
@@ -184,4 +232,4 @@ class ClockViewSet(WorkspaceViewSet):
 
 def show_clock(workspace) -> dict:
     now = now_for(workspace)
-    return s.ClockOutput({"now": now, "turned_by_seconds": int(workspace.clock_offset.total_seconds())}).data
+    return ClockOutput({"now": now, "turned_by_seconds": int(workspace.clock_offset.total_seconds())}).data

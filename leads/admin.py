@@ -6,9 +6,9 @@ from django.utils.html import format_html
 
 from apikeys.models import Event
 from apikeys.services import now_for
-from leads import imports, services, variables
-from leads.forms import ImportForm, LeadForm, SuppressionForm
-from leads.health import health_of
+from leads import imports, services, suppression_admin, variables  # noqa: F401  it registers its page
+from leads.forms import ImportForm, LeadForm
+from leads.health import shown_health
 from leads.models import (
     DomainFact,
     Group,
@@ -106,7 +106,7 @@ class LeadAdmin(OwnedAdmin):
         return f"{obj.email} is never written to again."
 
     def overview(self, request, obj):
-        health, reasons = health_of(obj)
+        health, reasons = shown_health(obj)
         values = obj.variable_values.select_related("variable").order_by("variable__name")[:50]
         return {
             "health": badge(health, HEALTH_COLORS[health]),
@@ -128,7 +128,7 @@ class LeadAdmin(OwnedAdmin):
 
     @admin.display(description="Health")
     def health(self, obj):
-        health, reasons = health_of(obj)
+        health, reasons = shown_health(obj)
         return format_html('<span title="{}">{}</span>', " ".join(reasons), badge(health, HEALTH_COLORS[health]))
 
     @admin.display(description="Sent · replied", ordering="emails_sent")
@@ -294,31 +294,6 @@ class VariableValueAdmin(LogAdmin):
 def writer_of(value) -> str:
     """Sandbox text is marked as such wherever it is shown."""
     return badge("sandbox", AMBER) if value.writer == "sandbox" else value.model or value.writer or "–"
-
-
-@admin.register(Suppression)
-class SuppressionAdmin(OwnedAdmin):
-    form = SuppressionForm
-    paginator = LogAdmin.paginator
-    list_display = ["shown_value", "kind_badge", "reason", "workspace", when("created_at", "Since")]
-    list_filter = [WorkspaceFilter, "kind"]
-    list_select_related = ["workspace"]
-    search_fields = ["value", "reason"]
-    autocomplete_fields = ["workspace"]
-    fields = ["workspace", "value", "kind", "reason"]
-    kind_badge = staticmethod(badge_column("kind", {"unsubscribed": AMBER, "bounced": RED, "complained": RED}, "Kind"))
-
-    def has_change_permission(self, request, obj=None):
-        return False
-
-    has_delete_permission = has_change_permission
-
-    @admin.display(description="Address", ordering="value")
-    def shown_value(self, obj):
-        return obj.value or "(address erased)"
-
-    def create(self, request, obj, form):
-        return services.suppress(**form.cleaned_data, now=now_for(obj.workspace))
 
 
 @admin.register(Import)

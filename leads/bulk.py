@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db import DataError, IntegrityError, transaction
 
 from apikeys.models import Workspace
-from leads.importing import MAX_ROWS, import_leads
+from leads.importing import MAX_ROWS, import_leads, refuse_if_full
 from outbound.api.errors import Invalid
 
 REFUSED = "The database refused this row."
@@ -15,11 +15,12 @@ def import_apart(*, workspace: Workspace, rows: list, now: datetime) -> list[dic
     """One {email, id, status, reason} per row in order; status created, duplicate, rejected or error.
 
     Known addresses are skipped and show their lead's id, as do those that come twice (decisions C6). Raises Invalid
-    for more than 5,000 rows.
+    for more than 5,000 rows, LimitReached when the tier has no room for any.
     """
     if len(rows) > MAX_ROWS:
         raise Invalid.field("leads", f"At most {MAX_ROWS} leads at once; you sent {len(rows)}. Send them in parts.")
     results = _import(workspace, rows, now)
+    refuse_if_full(workspace, results)
     ids = {row["email"]: row["id"] for row in results if row["id"]}
     for row in results:
         if row["status"] == "duplicate" and row["id"] is None:

@@ -2,12 +2,14 @@
 
 import json
 
-from apikeys.events import record_events
 from apikeys.inbound import Unreadable, work_off
 from apikeys.models import IngestedMessage
 from apikeys.services import now_for
 from leads.columns import apply_mapping, guess_mapping
 from leads.importing import MAX_ROWS, Report, import_leads
+from leads.models import Arrival
+from outbound.bulk import insert_rows
+from outbound.ids import uuid7
 
 SOURCE = "clay"
 CAMPAIGN = "campaignid"  # campaignId, campaign_id, Campaign ID
@@ -28,8 +30,9 @@ def take_in(message: IngestedMessage, data) -> dict:
     now = now_for(workspace)
     read = [lead_of(row) for row in rows]
     report = import_leads(workspace=workspace, rows=[lead for lead, _ in read], now=now)
-    _say_who_is_new(workspace, report, now)
-    return _outcome(report, [campaign for _, campaign in read])
+    wanted = [campaign for _, campaign in read]
+    _keep_arrivals(workspace, report, wanted, now)
+    return _outcome(report, wanted)
 
 
 def lead_of(row: dict) -> tuple[dict, str | None]:
@@ -58,21 +61,17 @@ def _bare(name: str) -> str:
     return "".join(letter for letter in str(name).lower() if letter.isalnum())
 
 
-def _say_who_is_new(workspace, report: Report, now) -> None:
-    record_events(
+def _keep_arrivals(workspace, report: Report, wanted: list[str | None], now) -> None:
+    """For the floor above, which enrolls: who is new, and whoever is meant for a campaign."""
+    insert_rows(
+        Arrival,
         [
-            {
-                "workspace": workspace,
-                "kind": "lead.created",
-                "summary": f"{result['email']} came from Clay",
-                "now": now,
-                "lead_id": result["id"],
-                "source": SOURCE,
-            }
-            for result in report.results
-            if result["status"] == "created"
-        ]
-    )
+            {"id": uuid7(), "workspace_id": workspace.id, "created_at": now, "lead_id": result["id"], "source": SOURCE,
+             "wanted": (campaign or "")[:64], "state": Arrival.State.WAITING, "reason": ""}
+            for result, campaign in zip(report.results, wanted, strict=True)
+            if result["id"] and (campaign or result["status"] == "created")
+        ],
+    )  # fmt: skip
 
 
 def _outcome(report: Report, campaigns: list[str | None]) -> dict:

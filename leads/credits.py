@@ -2,15 +2,9 @@
 
 from datetime import datetime
 
-from django.conf import settings
-
 from apikeys.models import Workspace
+from apikeys.tiers import limit_of, note_use
 from leads.models import ValidationCredits
-
-
-def credits_for(workspace: Workspace) -> int | None:
-    """A month's credits by the workspace's tier; None = no limit, as everything is for those who host it themselves."""
-    return settings.TIER_LIMITS.get(workspace.tier, {}).get("validation_credits")
 
 
 def lock_credits(workspace: Workspace, *, now: datetime) -> ValidationCredits:
@@ -24,11 +18,16 @@ def lock_credits(workspace: Workspace, *, now: datetime) -> ValidationCredits:
     return row
 
 
-def take_credits(row: ValidationCredits, wanted: int) -> int:
+def take_credits(row: ValidationCredits, wanted: int, *, now: datetime) -> int:
     """How many of the wanted ones there are; they are spent."""
-    limit = credits_for(row.workspace)
+    limit = limit_of(row.workspace, "validation_credits")
     granted = wanted if limit is None else max(0, min(wanted, limit - row.spent))
     if granted:
         row.spent += granted
         row.save(update_fields=["month", "spent"])
+    if granted and limit is not None:
+        note_use(
+            row.workspace, "validation_credits", before=row.spent - granted, after=row.spent, limit=limit, now=now,
+            since=now.replace(day=1, hour=0, minute=0, second=0, microsecond=0),
+        )  # fmt: skip
     return granted

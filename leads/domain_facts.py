@@ -15,6 +15,7 @@ from django.db.models import Q
 from apikeys.models import Workspace
 from leads.credits import lock_credits, take_credits
 from leads.mail_domains import Finding, Outcome
+from leads.mail_providers import provider_of_hosts
 from leads.models import DomainFact
 from outbound.bulk import insert_rows, update_rows
 from outbound.clock import real_now
@@ -37,7 +38,7 @@ def ask_for(workspace: Workspace, domains: list[str], *, now: datetime) -> set[s
     known = _locked(DomainFact.objects.for_workspace(workspace).filter(domain__in=domains))
     facts = {fact.domain: fact for fact in known}
     costly = [domain for domain in sorted(domains) if domain not in facts or _is_stale(facts[domain], now)]
-    refused = set(costly[take_credits(credit, len(costly)) :])
+    refused = set(costly[take_credits(credit, len(costly), now=now) :])
     new = [domain for domain in costly if domain not in facts and domain not in refused]
     insert_rows(DomainFact, [_new(workspace, domain, now) for domain in new])
     ids = [fact.id for fact in known if fact.domain not in refused]
@@ -49,7 +50,7 @@ def ask_for(workspace: Workspace, domains: list[str], *, now: datetime) -> set[s
 def _new(workspace, domain: str, now) -> dict:
     return {
         "id": uuid7(), "workspace_id": workspace.id, "created_at": now, "domain": domain, "outcome": "", "detail": "",
-        "retries": 0, "due_at": now,
+        "provider": "", "retries": 0, "due_at": now,
     }  # fmt: skip
 
 
@@ -112,12 +113,13 @@ def keep(taken: Claim, findings: dict[str, Finding], *, now: datetime) -> None:
         fact, finding = taken.facts[row.domain], findings.get(row.domain)
         if finding:
             fact.outcome, fact.detail, fact.is_catch_all = finding.outcome, finding.detail, finding.is_catch_all
+            fact.provider = provider_of_hosts(finding.hosts)
             fact.fresh_until = None if finding.outcome == Outcome.UNKNOWN else now + FRESH_FOR
             rows.append({column: getattr(fact, column) for column in _FOUND})
     update_rows(DomainFact, rows)
 
 
-_FOUND = ("id", "outcome", "detail", "is_catch_all", "fresh_until")
+_FOUND = ("id", "outcome", "detail", "is_catch_all", "provider", "fresh_until")
 
 
 @transaction.atomic

@@ -27,4 +27,4 @@ def filtered(queryset, query: dict):
     data = {name: query[name] for name in LeadFilter.Meta.fields if name in query}
     if "group_id" in data:
         data["group_id"] = str(data["group_id"].pk)  # a form field would turn the row into its name
-    return LeadFilter(data=data, queryset=queryset).qs
+    return LeadFilter(data=data, queryset=queryset).qs.select_related("workspace")

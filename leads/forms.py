@@ -5,6 +5,7 @@ from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget, 
 
 from leads.models import Import, Lead, Suppression
 from leads.rows import LEAD_FIELDS, RowRefused, read_row
+from leads.suppression import read_value
 
 
 class LeadForm(forms.ModelForm):
@@ -43,10 +44,10 @@ class SuppressionForm(forms.ModelForm):
         help_texts = {"value": "An address, or a whole domain as @acme.com."}
 
     def clean_value(self):
-        value = self.cleaned_data["value"].strip().lower()
-        if "@" not in value:
-            raise forms.ValidationError("Give an address, or a domain as @acme.com.")
-        return value
+        try:
+            return read_value(self.cleaned_data["value"])
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from None
 
 
 class ImportForm(forms.ModelForm):

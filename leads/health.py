@@ -1,6 +1,7 @@
 """Whether a lead is safe to write to (decisions §3). Pure."""
 
 GREEN, YELLOW, RED = "green", "yellow", "red"
+NOT_VALIDATED = "The address was not validated yet."
 INVALID_UP_TO = 10  # the scores of the short cuts to invalid: syntax 0, disposable 5, no MX 10
 RISKY_TLDS = frozenset(
     ["tk", "ml", "ga", "cf", "gq", "top", "xyz", "click", "loan", "work", "zip", "mov", "icu", "cam", "rest"]
@@ -16,6 +17,20 @@ def health_of(lead) -> tuple[str, list[str]]:
     reasons = [(points, why) for points, why in _deductions(lead) if points]
     score = 100 - sum(points for points, _ in reasons)
     return (GREEN if score >= 80 else YELLOW if score >= 50 else RED), [why for _, why in reasons]
+
+
+def awaits_validation(lead, workspace) -> bool:
+    """The workspace wants a verdict on every address before it is written to, and this one has none (decisions C7)."""
+    judged = lead.validation_status in ("valid", "risky", "invalid") or lead.validation_score is not None
+    return workspace.require_validation and not judged
+
+
+def shown_health(lead) -> tuple[str, list[str]]:
+    """health_of() as people see it: who must be validated first is not green. Asks for the lead's workspace."""
+    health, reasons = health_of(lead)
+    if health == GREEN and awaits_validation(lead, lead.workspace):
+        return YELLOW, [NOT_VALIDATED]
+    return health, reasons
 
 
 def _is_invalid(lead) -> bool:

@@ -7,7 +7,9 @@ from django.db import transaction
 from django.db.models import Value
 from django.db.models.functions import Lower
 
+from apikeys.events import record_events
 from apikeys.models import Workspace
+from apikeys.tiers import LimitReached, hold_limit, limit_of, note_use, sentence
 from leads.checks import email_domain, is_disposable, is_role
 from leads.models import Group, GroupMember, Lead, Variable
 from leads.rows import DEFAULTS, TEXT_FIELDS, LeadRow, RowRefused, read_row
@@ -106,6 +108,7 @@ def _shown_email(raw):
 
 
 def _apply(workspace, wanted, report, *, now, update: bool, dry_run: bool, batch) -> None:
+    limit = hold_limit(workspace, "leads")
     known = _known(workspace, wanted)
     blocked = suppressed_among(workspace, wanted)
     report.suppressed = len(blocked)
@@ -114,10 +117,12 @@ def _apply(workspace, wanted, report, *, now, update: bool, dry_run: bool, batch
         for email, (_, row) in wanted.items()
         if email not in known
     }
+    full = _leave_out_what_is_too_much(workspace, new, limit, now, dry_run=dry_run)
     if not dry_run:
         inserted = set(insert_rows(Lead, list(new.values())))
         if len(inserted) < len(new):  # somebody else added some of them at this very moment
             known.update(_known(workspace, [email for email, row in new.items() if row["id"] not in inserted]))
+        record_events([_fact(workspace, row, now) for row in new.values() if row["id"] in inserted])
     changed = [_changed_lead(known[email], row.fields, now) for email, (_, row) in wanted.items() if email in known]
     if update and not dry_run:
         update_rows(Lead, changed)
@@ -126,10 +131,38 @@ def _apply(workspace, wanted, report, *, now, update: bool, dry_run: bool, batch
         if email in known:
             ours = batch is not None and known[email].imported_by_id == batch.id
             result.update(id=str(known[email].id), status="created" if ours else "updated" if update else "duplicate")
-        else:
+        elif email in new:
             result.update(id=None if dry_run else str(new[email]["id"]), status="created")
-        if email in blocked:
+        else:
+            result.update(reason=full)
+        if email in blocked and result["status"] != "rejected":
             result["reason"] = "This address must not be written to: the lead is blocked."
+
+
+def _leave_out_what_is_too_much(workspace, new: dict, limit: int | None, now, *, dry_run: bool) -> str:
+    """Take out of `new` what the tier has no room for, the last ones; the sentence that says so."""
+    if limit is None or not new:
+        return ""
+    used = Lead.objects.for_workspace(workspace).count()
+    for email in list(new)[max(0, limit - used) :]:
+        del new[email]
+    if new and not dry_run:
+        note_use(workspace, "leads", before=used, after=used + len(new), limit=limit, now=now)
+    return sentence("leads", limit)
+
+
+def refuse_if_full(workspace: Workspace, results: list[dict]) -> None:
+    """LimitReached (403) when the tier has no room for any of the rows."""
+    limit = limit_of(workspace, "leads")
+    if results and limit is not None and all(result["reason"] == sentence("leads", limit) for result in results):
+        raise LimitReached("leads", limit)
+
+
+def _fact(workspace, row: dict, now) -> dict:
+    return {
+        "workspace": workspace, "kind": "lead.created", "now": now, "lead_id": row["id"], "source": row["source"],
+        "summary": f"{row['email']} was added",
+    }  # fmt: skip
 
 
 def _known(workspace, emails) -> dict[str, Lead]:
@@ -185,6 +218,7 @@ def _join_groups(workspace, wanted, report, now) -> None:
             {"group_id": groups[name.lower()].id, "lead_id": report.results[index]["id"]}
             for index, row in wanted.values()
             for name in row.groups or ()
+            if report.results[index]["id"]
         ],
     )
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 import dns.exception
 import dns.name
-import dns.nameserver
 import dns.rcode
 import dns.resolver
 from django.conf import settings
 from django.utils.module_loading import import_string
 
 from leads.models import DomainFact
+from outbound.dns import configured_resolver
 
 logger = logging.getLogger(__name__)
 Outcome = DomainFact.Outcome
@@ -42,24 +42,11 @@ def sandbox_findings(domains: Iterable[str]) -> dict[str, Finding]:
     return {domain: SANDBOX.get(domain, SANDBOX_OTHERS) for domain in domains}
 
 
-def resolver_from_settings() -> dns.resolver.Resolver:
-    """The machine's resolver, or the one of DNS_NAMESERVERS; each question gets DNS_TRIES tries of DNS_TIMEOUT_SECONDS.
-
-    Raises dns.resolver.NoResolverConfiguration where the machine has none.
-    """
-    resolver = dns.resolver.Resolver(configure=not settings.DNS_NAMESERVERS)
-    if settings.DNS_NAMESERVERS:
-        resolver.nameservers = [dns.nameserver.Do53Nameserver(host, port) for host, port in settings.DNS_NAMESERVERS]
-    resolver.timeout = settings.DNS_TIMEOUT_SECONDS
-    resolver.lifetime = settings.DNS_TIMEOUT_SECONDS * settings.DNS_TRIES
-    return resolver
-
-
 def find_out(domains: Iterable[str], *, resolver=None) -> dict[str, Finding]:
     """{domain: finding}, each distinct domain asked once, DNS_CONCURRENCY at a time."""
     wanted = sorted(set(domains))
     try:
-        resolver = resolver or resolver_from_settings()
+        resolver = resolver or configured_resolver()
     except dns.resolver.NoResolverConfiguration:
         return dict.fromkeys(wanted, Finding(Outcome.UNKNOWN, "This machine knows no name server."))
     probe = import_string(settings.VALIDATION_CATCH_ALL_PROBE) if settings.VALIDATION_CATCH_ALL_PROBE else None

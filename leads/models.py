@@ -5,7 +5,7 @@ from django.db.models import Q, UniqueConstraint
 from django.db.models.functions import Lower
 
 from apikeys.models import OwnedQuerySet, WorkspaceOwned
-from leads.querysets import LeadQuerySet
+from leads.querysets import LeadQuerySet, SuppressionQuerySet
 
 
 class Import(WorkspaceOwned):
@@ -31,6 +31,8 @@ class Import(WorkspaceOwned):
     suppressed = models.PositiveIntegerField(default=0)
     problems = models.JSONField(default=list)  # [{line, email, reason}], the first 1,000
     failure = models.CharField(max_length=300, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0, editable=False)
+    token = models.UUIDField(null=True, editable=False)  # of the reader whose lease it is
     lease_until = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
 
@@ -111,6 +113,35 @@ class Lead(WorkspaceOwned):
         return self.email
 
 
+class Arrival(WorkspaceOwned):
+    """A lead that somebody posted to us: meant for which campaign, and what the floor above did about it."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        ENROLLED = "enrolled"
+        REFUSED = "refused"
+
+    lead = models.ForeignKey(Lead, on_delete=models.CASCADE, related_name="arrivals")
+    source = models.CharField(max_length=20)
+    wanted = models.CharField(max_length=64, blank=True, default="")  # a campaign's id, as it was posted
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    campaign_id = models.UUIDField(null=True)  # where it went, or was not let in; a plain id
+    reason = models.CharField(max_length=300, blank=True, default="")
+
+    objects = OwnedQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            # For campaigns.routing, at every tick.
+            models.Index(fields=["created_at"], condition=Q(state="waiting"), name="arrival_waiting"),
+            # For GET /arrivals, newest first.
+            models.Index(fields=["workspace", "-created_at", "-id"], name="arrival_newest"),
+        ]
+
+    def __str__(self):
+        return f"{self.lead_id} from {self.source}: {self.state}"
+
+
 class DomainFact(WorkspaceOwned):
     """What the DNS says of a domain that leads live at, and whether there is work for it: asking, or judging leads.
 
@@ -127,6 +158,7 @@ class DomainFact(WorkspaceOwned):
     outcome = models.CharField(max_length=10, choices=Outcome, blank=True, default="")  # "" = not asked yet
     detail = models.CharField(max_length=200, blank=True, default="")
     is_catch_all = models.BooleanField(null=True)  # null = not proven
+    provider = models.CharField(max_length=20, blank=True, default="")  # who keeps its mail, where we know them
     fresh_until = models.DateTimeField(null=True)  # business time; asked again only after it
     retries = models.PositiveSmallIntegerField(default=0)
     due_at = models.DateTimeField(null=True)  # business time; null = nothing to do
@@ -279,7 +311,7 @@ class Suppression(WorkspaceOwned):
     # Set by the floor above once the enrollments it touches were stopped.
     collected = models.BooleanField(default=False, editable=False)
 
-    objects = OwnedQuerySet.as_manager()
+    objects = SuppressionQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -287,6 +319,8 @@ class Suppression(WorkspaceOwned):
         ]
         indexes = [
             models.Index(fields=["workspace", "digest"], name="suppression_lookup"),
+            # For GET /suppressions, newest first, by keyset.
+            models.Index(fields=["workspace", "-created_at", "-id"], name="suppression_newest"),
             models.Index(fields=["created_at"], condition=Q(collected=False), name="suppression_uncollected"),
         ]
 

@@ -2,12 +2,18 @@
 
 from django.db.models import Count
 
-from leads.health import health_of
-from leads.models import Lead, Variable, VariableValue
+from leads.health import NOT_VALIDATED, awaits_validation, health_of
+from leads.mail_providers import provider_of_domain
+from leads.models import DomainFact, Lead, Suppression, Variable, VariableValue
+from leads.querysets import SuppressionQuerySet
 from leads.rows import TEMPLATE_NAMES, TEXT_FIELDS
+from leads.suppression import digest
 from leads.verdicts import STATUSES
 
-__all__ = ["health_of", "known_names", "lead_values", "validation_summary", "variable_values", "variables_named"]
+__all__ = [
+    "NOT_VALIDATED", "awaits_validation", "health_of", "known_names", "lead_values", "mail_providers", "suppressions",
+    "validation_summary", "variable_values", "variables_named",
+]  # fmt: skip
 
 _SAMPLE = 200  # leads looked at for keys of custom
 
@@ -39,6 +45,22 @@ def variable_values(leads, variables: dict[str, Variable]) -> dict:
         for row in rows:
             found.setdefault(row.lead_id, {})[names[row.variable_id]] = row
     return found
+
+
+def mail_providers(workspace, addresses) -> dict[str, str]:
+    """{address: who keeps its mail, such as google, or ""}: by the domain, or as the DNS said at its validation. One
+    statement."""
+    domains = {address: address.rpartition("@")[2].lower() for address in addresses}
+    facts = DomainFact.objects.for_workspace(workspace).filter(domain__in=set(domains.values()))
+    known = dict(facts.exclude(provider="").values_list("domain", "provider"))
+    return {address: provider_of_domain(domain) or known.get(domain, "") for address, domain in domains.items()}
+
+
+def suppressions(workspace, *, kind: str = "", search: str = "") -> SuppressionQuerySet:
+    """Narrowed by kind and by part of the value; a whole address finds the row from which it was erased, too."""
+    rows = Suppression.objects.for_workspace(workspace)
+    rows = rows.filter(kind=kind) if kind else rows
+    return rows.search(search, digest(workspace, search.strip().lower()))
 
 
 def validation_summary(workspace) -> dict:

@@ -23,3 +23,13 @@ class LeadQuerySet(OwnedQuerySet):
 
     def in_group(self, group):
         return self.filter(memberships__group=group)
+
+
+class SuppressionQuerySet(OwnedQuerySet):
+    def newest_first(self):
+        return self.order_by("-created_at", "-id")
+
+    def search(self, text: str, digest: str):
+        """Part of the address or domain, without case. An erased one is found by its `digest`, the whole address's."""
+        text = text.strip().lower()
+        return self.filter(Q(value__contains=text) | Q(digest=digest)) if text else self

@@ -3,12 +3,12 @@
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError
 
-from leads.health import health_of
+from leads.health import shown_health
 from leads.models import Group, Lead, Variable, VariableValue
 from leads.rows import MAX_GROUP_NAME, TEXT_FIELDS, RowRefused, read_row
 from outbound.api.pagination import PageInput
 from outbound.api.parsers import parse_json
-from outbound.api.serializers import Input, Moment, Output, OwnedField, OwnedListField, Text
+from outbound.api.serializers import Flag, Input, Moment, Output, OwnedField, OwnedListField, Text
 
 _HELP = {
     "first_name": "Given name.",
@@ -136,7 +136,7 @@ class LeadOutput(Output):
         return "sequencer"
 
     def get_health(self, lead) -> str:
-        return health_of(lead)[0]
+        return shown_health(lead)[0]
 
 
 class GroupRef(Output):
@@ -148,7 +148,7 @@ class GroupRef(Output):
 class ValueOutput(Output):
     name = serializers.CharField(source="variable.name")
     state = serializers.ChoiceField(choices=VariableValue.State.values)
-    value = serializers.JSONField(allow_null=True)
+    value = serializers.JSONField(help_text="Of any JSON type; null while there is none.")
     reason = Text()
     writer = Text(help_text="`sandbox` text was not written by a model.")
 
@@ -163,7 +163,7 @@ class LeadDetailOutput(LeadOutput):
     variables = ValueOutput(many=True, source="variable_values")
 
     def get_health_reasons(self, lead) -> list[str]:
-        return health_of(lead)[1]
+        return shown_health(lead)[1]
 
 
 class LeadResultOutput(Output):
@@ -265,8 +265,8 @@ class GenerateInput(Input):
         Group.objects, by_name=True, required=False, help_text="Only leads of this group; everyone when absent."
     )
     lead_ids = OwnedListField(Lead.objects, required=False, help_text="Only these leads, 5,000 at most.")
-    force = serializers.BooleanField(default=False, help_text="Write again what is done already.")
-    dry_run = serializers.BooleanField(default=False, help_text="Only say what would be done.")
+    force = Flag(default=False, help_text="Write again what is done already.")
+    dry_run = Flag(default=False, help_text="Only say what would be done.")
 
 
 class GenerateOutput(Output):
@@ -286,7 +286,7 @@ class ImportInput(Input):
     filename = serializers.CharField(max_length=200, required=False, help_text="For your own records.")
     mapping = serializers.CharField(
         required=False,
-        max_length=50_000,
+        max_length=5000,  # it is part of the URL, and servers refuse long ones
         help_text='JSON: {"Column": "first_name" | "custom:key" | null}; columns left out are guessed.',
     )
     on_duplicate = serializers.ChoiceField(

@@ -4,22 +4,25 @@ from django.db import transaction
 from django.db.models import F
 
 from apikeys.models import Workspace
+from leads.asking import ModelBusy, choose, has_model
 from leads.checks import email_domain, is_disposable, is_role, normalise_email
 from leads.exporting import export_leads
-from leads.importing import MAX_ROWS, groups_by_name, import_leads, refuse_hidden_variable
-from leads.models import Group, GroupMember, Lead, Suppression, Variable
+from leads.importing import MAX_ROWS, groups_by_name, import_leads, refuse_hidden_variable, refuse_if_full
+from leads.models import Group, GroupMember, Lead, Variable
 from leads.rows import LeadRow, RowRefused
-from leads.suppression import is_suppressed, lock_address, suppress, suppressed_among
+from leads.suppression import erase, is_suppressed, lift, lock_address, suppress, suppress_all, suppressed_among
 from leads.validation import NEVER_ASKED, queue_validation
 from leads.variables import create_variable
+from outbound.acknowledging import nothing_more_to
 from outbound.api.errors import Invalid
 from outbound.api.names import taken, unique_name
 from outbound.bulk import insert_rows
 
 __all__ = [
-    "MAX_ROWS", "add_leads_to_group", "add_lead", "create_group", "create_variable", "delete_group", "delete_lead",
-    "export_leads", "import_leads", "is_suppressed", "lock_address", "normalise_email", "queue_validation",
-    "record_activity",    "remove_leads_from_group", "suppress", "suppressed_among", "update_group", "update_lead",
+    "MAX_ROWS", "ModelBusy", "add_lead", "add_leads_to_group", "choose", "create_group", "create_variable",
+    "delete_group", "delete_lead", "export_leads", "has_model", "import_leads", "is_suppressed", "lift",
+    "lock_address", "normalise_email", "queue_validation", "record_activity", "remove_leads_from_group",
+    "suppress", "suppress_all", "suppressed_among", "update_group", "update_lead",
 ]  # fmt: skip
 
 
@@ -27,6 +30,7 @@ def add_lead(*, workspace: Workspace, row: dict, now) -> tuple[Lead, str]:
     """Upsert one lead. (lead, "created" | "updated"); a wrong row is an Invalid that names its fields."""
     report = import_leads(workspace=workspace, rows=[row], now=now)
     result = report.results[0]
+    refuse_if_full(workspace, report.results)
     if result["status"] == "rejected":
         raise Invalid(result["reason"], details=report.errors.get(0))
     return Lead.objects.get(pk=result["id"]), result["status"]
@@ -64,6 +68,7 @@ def _refuse_hidden_variable(lead: Lead, custom: dict) -> None:
 def _move_to(lead: Lead, email: str, fields: dict) -> None:
     if Lead.objects.for_workspace(lead.workspace).filter(email=email).exists():
         raise Invalid.field("email", "Another lead has this address.")
+    nothing_more_to(lead.workspace_id, [lead.email])
     domain = email_domain(email)
     fields.update(NEVER_ASKED, email_domain=domain, is_disposable=is_disposable(domain), is_role=is_role(email))
     if is_suppressed(lead.workspace, email):
@@ -80,7 +85,8 @@ def _join(lead: Lead, names: list[str], now) -> None:
 def delete_lead(*, lead: Lead) -> None:
     """Gone, with the variable values. Nothing more is sent to it; an opt-out stays as a keyed hash (decisions §3)."""
     Lead.objects.select_for_update().get(pk=lead.pk)
-    Suppression.objects.for_workspace(lead.workspace).filter(value=lead.email).update(value="")
+    erase(lead.workspace, lead.email)
+    nothing_more_to(lead.workspace_id, [lead.email])
     lead.delete()
 
 

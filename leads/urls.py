@@ -1,6 +1,7 @@
 from django.urls import path
 
 from leads.bulk_views import LeadBulkViewSet, ValidationViewSet
+from leads.suppression_views import SuppressionViewSet
 from leads.views import GroupViewSet, ImportViewSet, LeadViewSet, VariableViewSet
 
 urlpatterns = [
@@ -22,6 +23,10 @@ urlpatterns = [
         VariableViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
     ),
     path("variables/<str:name>/generate", VariableViewSet.as_view({"post": "generate"})),
+    path("suppressions", SuppressionViewSet.as_view({"get": "list", "post": "create"})),
+    path("suppressions/bulk", SuppressionViewSet.as_view({"post": "bulk"})),
+    path("suppressions/export", SuppressionViewSet.as_view({"get": "export"})),
+    path("suppressions/<str:pk>", SuppressionViewSet.as_view({"get": "retrieve", "delete": "destroy"})),
     path("imports", ImportViewSet.as_view({"get": "list", "post": "create"})),
     path("imports/<str:pk>", ImportViewSet.as_view({"get": "retrieve"})),
 ]

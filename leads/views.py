@@ -10,6 +10,7 @@ from apikeys.viewsets import WorkspaceViewSet
 from leads import exporting, imports, services, tasks, variables
 from leads import serializers as s
 from leads.filters import filtered
+from leads.importing import refuse_if_full
 from leads.models import Group, Import, Lead, Variable
 from leads.parsers import FILE_PARSERS
 from leads.writers import writer_for
@@ -66,7 +67,7 @@ class LeadViewSet(WorkspaceViewSet):
         services.delete_lead(lead=self.one(Lead.objects.all(), pk))
         return Response(status=204)
 
-    @documented("export_leads", query=s.ExportInput, tag="leads", raw=s.LeadsExportOutput)
+    @documented("export_leads", query=s.ExportInput, tag="leads", raw=s.LeadsExportOutput, also="text/csv")
     def export(self, request):
         """Leads as CSV or JSON, a column per variable"""
         query = self.validated_query(s.ExportInput)
@@ -80,7 +81,7 @@ class LeadViewSet(WorkspaceViewSet):
 
 
 def detail(lead: Lead) -> dict:
-    return s.LeadDetailOutput(Lead.objects.prefetch_related(*DETAIL).get(pk=lead.pk)).data
+    return s.LeadDetailOutput(Lead.objects.select_related("workspace").prefetch_related(*DETAIL).get(pk=lead.pk)).data
 
 
 def add_many(workspace, rows: list, now) -> dict:
@@ -88,6 +89,7 @@ def add_many(workspace, rows: list, now) -> dict:
     if not rows:
         raise Invalid.field("body", "The array is empty.")
     report = services.import_leads(workspace=workspace, rows=rows, now=now)
+    refuse_if_full(workspace, report.results)
     if report.count("rejected") == len(rows):
         details = {f"{index}": [result["reason"]] for index, result in enumerate(report.results[:20])}
         raise Invalid(f"No row could be added. The first: {report.results[0]['reason']}", details=details)

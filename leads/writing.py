@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 
 from apikeys.events import record_event
 from apikeys.services import now_for
@@ -32,6 +32,7 @@ BATCH = 4 * settings.WRITER_CONCURRENCY
 LEASE = timedelta(minutes=5)
 TRIES = 3
 WAIT_AFTER_FAILURE = timedelta(seconds=30)
+DEADLY = "Its writing was begun and cut off again and again. Write it by hand, or change the prompt."
 
 
 def write_due(*, stop=lambda: False) -> int:
@@ -58,11 +59,15 @@ def _claim() -> list[VariableValue]:
         .select_related("variable", "lead", "workspace")
         .order_by("created_at", "id")[:BATCH]
     )
-    token = uuid.uuid4()
+    # Whose writer died more than once is written alone: what kills a worker must not fail those beside it.
+    rows = [row for row in rows if row.state == State.GENERATING and row.attempts][:1] or rows
+    token, orphans = uuid.uuid4(), [row.id for row in rows if row.state == State.GENERATING]
+    VariableValue.objects.filter(id__in=orphans).update(attempts=F("attempts") + 1)
     VariableValue.objects.filter(id__in=[row.id for row in rows]).update(
         state=State.GENERATING, token=token, lease_until=now + LEASE
     )
     for row in rows:
+        row.attempts += row.id in orphans
         row.state, row.token = State.GENERATING, token
     return rows
 
@@ -70,6 +75,9 @@ def _claim() -> list[VariableValue]:
 def _write(batch: list[VariableValue]) -> None:
     jobs: dict[tuple, list[VariableValue]] = defaultdict(list)
     for row in batch:
+        if row.attempts >= TRIES:
+            _store([row], state=State.FAILED, reason=DEADLY)
+            continue
         prompt, missing = _prompt_for(row)
         if missing:
             _store([row], state=State.SKIPPED, reason=f"The lead has no {', '.join(missing)}.")
@@ -90,7 +98,9 @@ def _prompt_for(row: VariableValue) -> tuple[str, list[str]]:
     template = compile_template(row.variable.prompt_template)
     values = lead_values(row.lead)
     missing = sorted(name for name in template.names_without_fallback() if not text_of(values.get(name)).strip())
-    return template.render(fenced(values), choose=seeded(str(row.variable_id))).text, missing
+    return template.render(
+        fenced(values), choose=seeded(row.workspace.chance(row.variable_id, row.variable.name))
+    ).text, missing
 
 
 def _input_key(variable: Variable, prompt: str) -> str:
@@ -115,7 +125,7 @@ def _ask(row: VariableValue, prompt: str):
     request = WriteRequest(
         prompt=prompt,
         output_type=row.variable.output_type,
-        seed=f"{row.variable_id}:{row.input_key}",
+        seed=row.workspace.chance(f"{row.variable_id}:{row.input_key}", row.variable.name),
         fields=lead_values(row.lead),
     )
     writer = writer_for(workspace_is_test=not row.workspace.livemode)

@@ -12,6 +12,7 @@ from apikeys.idempotency import run_once
 from mcp import confirm, results
 from mcp.jsonrpc import INTERNAL_ERROR, RpcError
 from mcp.registry import Tool
+from outbound.api.answers import Answer
 from outbound.api.errors import as_api_error
 
 logger = logging.getLogger(__name__)
@@ -78,7 +79,13 @@ def _once(tool: Tool, caller, arguments: dict, extras: dict, data: dict) -> tupl
     """The tool's data, and whether it was done before under the same idempotency key."""
     key = extras.get("idempotency_key")
     if not key:
-        return _do(tool, caller, extras, data), False
+        return results.plain(_do(tool, caller, extras, data).finished()), False
+    done: list[Answer] = []
+
+    def effect():
+        done.append(_do(tool, caller, extras, data))
+        return 200, results.plain(done[0].data)
+
     deed = {name: value for name, value in arguments.items() if name not in NOT_THE_DEED}
     _, body, replayed = run_once(
         caller=caller.id,
@@ -86,18 +93,22 @@ def _once(tool: Tool, caller, arguments: dict, extras: dict, data: dict) -> tupl
         method="TOOL",
         path=tool.name,
         body=json.dumps(deed, sort_keys=True).encode(),
-        effect=lambda: (200, _do(tool, caller, extras, data)),
+        effect=effect,
     )
-    return body, replayed
+    return (tool.on_replay(body), True) if replayed else (results.plain(done[0].finished()), False)
 
 
-def _do(tool: Tool, caller, extras: dict, data: dict) -> dict:
+def _do(tool: Tool, caller, extras: dict, data: dict) -> Answer:
     if tool.preview is None:
-        return results.plain(tool.run(caller, **data))
+        return _as_answer(tool.run(caller, **data))
     # One transaction: what the token was checked against is what the tool meets.
     with transaction.atomic():
         confirm.check(tool, caller, data, extras.get("confirm_token"))
-        return results.plain(tool.run(caller, **data))
+        return _as_answer(tool.run(caller, **data))
+
+
+def _as_answer(result) -> Answer:
+    return result if isinstance(result, Answer) else Answer(result)
 
 
 def _log(tool: Tool, caller, arguments: dict, outcome: str, seconds: float) -> None:

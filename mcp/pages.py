@@ -40,6 +40,14 @@ def page(name: str, queryset, *, limit: int, after: str = "", show) -> dict:
     return {name: rows, "total": meta["total"], "next_cursor": meta["next_cursor"], "next": _sentence(rows, meta)}
 
 
+def page_of_all(name: str, rows: list[dict], *, by: str, limit: int, after: str = "") -> dict:
+    """One page of rows that are read whole, in the order of their `by`, whose value is the cursor."""
+    rest = [row for row in rows if row[by] > after]
+    shown = rest[:limit]
+    meta = {"total": len(rows), "next_cursor": shown[-1][by] if len(rest) > limit else None}
+    return {name: shown, **meta, "next": _sentence(shown, meta)}
+
+
 def _sentence(rows: list, meta: dict) -> str:
     if meta["next_cursor"]:
         return f"These are {len(rows)} of {meta['total']}. Call again with after = next_cursor for more."

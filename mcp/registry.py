@@ -26,7 +26,10 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Tool:
-    """One tool. `run(caller, **validated)` returns plain data; `preview(caller, **validated)` a mcp.confirm.Preview."""
+    """One tool. `run(caller, **validated)` returns plain data, or an Answer of it; `preview` a mcp.confirm.Preview.
+
+    `on_replay(data)` brings what an idempotency key stored up to date.
+    """
 
     run: Callable
     input: type[serializers.Serializer]
@@ -42,6 +45,7 @@ class Tool:
     toolset: str
     preview: Callable | None
     needs_token: Callable | None
+    on_replay: Callable
 
     @property
     def name(self) -> str:
@@ -109,6 +113,7 @@ class Registry(dict):
         toolset: str = "outbound",
         preview: Callable | None = None,
         needs_token: Callable | None = None,
+        on_replay: Callable = lambda data: data,
     ):
         """Register the function below.
 
@@ -125,7 +130,8 @@ class Registry(dict):
                 raise ValueError(f"{run.__name__} is in an unknown toolset: {toolset}.")
             self[run.__name__] = Tool(
                 run=run, input=input, path=path, output=output, scope=scope, title=title, read_only=read_only,
-                third_party=third_party, toolset=toolset, preview=preview, needs_token=needs_token, **hints,
+                third_party=third_party, toolset=toolset, preview=preview, needs_token=needs_token,
+                on_replay=on_replay, **hints,
             )  # fmt: skip
             return run
 

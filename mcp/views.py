@@ -99,7 +99,7 @@ def check_origin(request) -> None:
 
 def is_allowed_origin(origin: str, host: str) -> bool:
     """PUBLIC_URL and the trusted origins; and, on one's own machine, whatever runs on that machine."""
-    allowed = {settings.PUBLIC_URL, *settings.CSRF_TRUSTED_ORIGINS, *getattr(settings, "MCP_ALLOWED_ORIGINS", ())}
+    allowed = {settings.PUBLIC_URL, *settings.CSRF_TRUSTED_ORIGINS, *settings.MCP_ALLOWED_ORIGINS}
     if origin in allowed - {""}:
         return True
     return _name(host) in LOOPBACK and _name(urlsplit(origin).netloc) in LOOPBACK

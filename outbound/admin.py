@@ -12,6 +12,7 @@ from apikeys.models import ApiKey, Event
 from apikeys.services import now_for
 from campaigns.models import Campaign
 from leads.models import Import, Lead, VariableValue
+from outbound.account import near_limits
 from outbound.admin_base import LogAdmin, visible_workspaces
 from outbound.admin_display import list_url
 from outbound.models import BrokerMessage
@@ -49,6 +50,8 @@ SIDEBAR = [
             ("Runs", "campaigns.campaign", "rocket_launch"),
             ("Sequences", "campaigns.sequence", "format_list_numbered"),
             ("Enrollments", "campaigns.enrollment", "directions_walk"),
+            ("Routing rules", "campaigns.routingrule", "alt_route"),
+            ("Arrivals", "leads.arrival", "move_to_inbox"),
         ],
     ),
     (
@@ -107,6 +110,7 @@ def dashboard(request, context: dict) -> dict:
         context.update(cards=cards(workspace), chart=chart(workspace), title=workspace.name)
         context["events"] = list(Event.objects.for_workspace(workspace).newest_first()[:8])
         context["zone"] = workspace.timezone
+        context["near_limits"] = near_limits(workspace)
     return context
 
 

@@ -29,13 +29,20 @@ KEEPERS = ("owner", "admin")
 
 @dataclass(frozen=True)
 class Verb:
-    """A button. `confirm` is the sentence asked first; `bulk` offers it for ticked rows of the list too."""
+    """A button. `confirm` is the sentence asked first; `bulk` offers it for ticked rows of the list too.
+
+    `asks`: the label of a line that must be filled in with it, found in POST["answer"].
+    """
 
     name: str
     label: str
     confirm: str = ""
     danger: bool = False
     bulk: bool = False
+    asks: str = ""
+
+    def is_answered(self, request) -> bool:
+        return not self.asks or bool(request.POST.get("answer", "").strip())
 
 
 DELETE = Verb("delete", "Delete", "Delete for good?", danger=True, bulk=True)
@@ -181,7 +188,8 @@ class OwnedAdmin(Scoped, ModelAdmin):
             raise Http404
         if not self.may_act(request, obj):
             raise PermissionDenied
-        if request.method == "POST" and (request.POST.get("confirmed") or not chosen.confirm):
+        confirmed = request.POST.get("confirmed") or not chosen.confirm
+        if request.method == "POST" and confirmed and chosen.is_answered(request):
             page = self._try(request, chosen, [obj])
             if page is not None:
                 return page

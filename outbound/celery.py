@@ -13,6 +13,11 @@ broker.register()
 
 # Every worker serves all of them unless it is told otherwise with -Q: what is slow must not keep mail waiting.
 QUEUES = ("default", "sending", "writing")
+ROUTES = {
+    "sending.drain": {"queue": "sending"},
+    "sending.retry_connections": {"queue": "sending"},
+    "leads.generate_due": {"queue": "writing"},
+}
 
 
 def _every(seconds: int, task: str) -> dict:
@@ -24,7 +29,10 @@ def _ticks() -> dict:
     return {
         "due steps become messages": _every(settings.SEND_TICK_SECONDS, "campaigns.tick"),
         "messages of dead workers are freed": _every(10, "sending.reap"),
+        "stray mail of last month is forgotten": _every(3600, "sending.forget_strays"),
         "mailboxes and domains heal": _every(300, "sending.heal"),
+        "sign-ins that failed are tried again": _every(60, "sending.retry_connections"),
+        "replies that the rules are unsure of are judged": _every(60, "sending.judge_replies"),
         "missing variables are written, those of dead workers too": _every(30, "leads.generate_due"),
         "files of leads are read in, those of dead workers too": _every(30, "leads.read_imports"),
         "domains of leads to validate are asked for": _every(60, "leads.validate_due"),
@@ -40,6 +48,7 @@ def _configuration() -> dict:
     """Asked for when Celery is first used: this module is imported while Django's settings are still being read."""
     return {
         "task_queues": [Queue(name, routing_key=name) for name in QUEUES],
+        "task_routes": ROUTES,
         "beat_schedule": _ticks(),
         # The embedded broker has no fan-out, which remote control is made of.
         "worker_enable_remote_control": bool(settings.REDIS_URL),
@@ -55,20 +64,27 @@ app.autodiscover_tasks()
 @signals.worker_ready.connect
 def _start_dispatcher(**_):
     """Once per worker, in its parent process: a prefork pool forks before this, and its children get no thread."""
-    from outbound.dispatcher import dispatcher
+    from outbound.dispatcher import dispatcher, reader
 
     dispatcher.start()
+    reader.start()
 
 
 @signals.worker_shutting_down.connect
 def _ask_dispatcher_to_stop(**_):
-    from outbound.dispatcher import dispatcher
+    from outbound.dispatcher import dispatcher, reader
+    from outbound.doorbell import closing
 
+    closing.set()
     dispatcher.ask_to_stop()
+    reader.ask_to_stop()
 
 
 @signals.worker_shutdown.connect
 def _wait_for_dispatcher(**_):
-    from outbound.dispatcher import dispatcher
+    from outbound.dispatcher import dispatcher, reader
+    from sending.services import watcher
 
     dispatcher.join()
+    reader.join()
+    watcher.close()

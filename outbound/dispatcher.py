@@ -1,4 +1,4 @@
-"""One thread in every worker that looks for due work without the broker: with the broker away, mail is seconds late."""
+"""Threads in every worker that look for due work without the broker: with the broker away, mail is seconds late."""
 
 import logging
 import threading
@@ -14,16 +14,17 @@ logger = logging.getLogger(__name__)
 class Dispatcher:
     """Calls each piece of work when its period is over, one after the other, until told to stop."""
 
-    def __init__(self, due_work: Callable[[], list[tuple[Callable, int]]]):
+    def __init__(self, due_work: Callable[[], list[tuple[Callable, int]]], *, name: str = "dispatcher"):
         """`due_work()` gives (function taking `stop`, seconds) pairs; asked in the thread, once, at its start."""
         self._due_work = due_work
+        self._name = name
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         if self._thread is None or not self._thread.is_alive():
             self._stop.clear()
-            self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
+            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             self._thread.start()
 
     def ask_to_stop(self) -> None:
@@ -68,4 +69,12 @@ def _due_work() -> list[tuple[Callable, int]]:
     ]
 
 
+def _mail_to_read() -> list[tuple[Callable, int]]:
+    """Beside the other: mail that comes in does not wait for mail that goes out, nor the other way round."""
+    from sending.services import watcher
+
+    return [(watcher.turn, 1)]
+
+
 dispatcher = Dispatcher(_due_work)
+reader = Dispatcher(_mail_to_read, name="reader")

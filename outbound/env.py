@@ -50,6 +50,17 @@ def env_servers(name: str, *, port: int) -> list[tuple[str, int]]:
     return found
 
 
+def env_blocklists(name: str, default: str) -> list[tuple[str, str, bool]]:
+    """[(kind, zone, critical)] of "domain:black.uribl.com:critical, ip:bl.spamcop.net"; of "none" an empty list."""
+    found = []
+    for part in [] if env_text(name).lower() == "none" else env_list(name, default):
+        kind, zone, weight = [*part.lower().split(":"), "", ""][:3]
+        if kind not in ("domain", "ip") or "." not in zone or weight not in ("", "critical") or part.count(":") > 2:
+            raise ImproperlyConfigured(f"{name} must hold lists such as domain:bl.example.com:critical, not {part!r}.")
+        found.append((kind, zone.rstrip("."), weight == "critical"))
+    return found
+
+
 def env_secret(name: str) -> str:
     """The variable itself, or the content of the file that NAME_FILE points at (as container secrets are given)."""
     path = env_text(f"{name}_FILE")

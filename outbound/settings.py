@@ -7,7 +7,8 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 
-from outbound.env import env_bool, env_database, env_int, env_list, env_servers, env_text, env_tiers
+from outbound import failpoints
+from outbound.env import env_blocklists, env_bool, env_database, env_int, env_list, env_servers, env_text, env_tiers
 from outbound.home import field_keys, home_folder, secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -24,6 +25,7 @@ ALLOWED_HOSTS = env_list(
     "*" if not PUBLIC_URL else PUBLIC_URL.split("//")[-1].split("/")[0].split(":")[0] + ",localhost,127.0.0.1",
 )
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS", PUBLIC_URL)
+MCP_ALLOWED_ORIGINS = env_list("MCP_ALLOWED_ORIGINS")  # pages in browsers that may call the tools, beside these
 BEHIND_PROXY = env_bool("BEHIND_PROXY", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
@@ -52,6 +54,7 @@ INSTALLED_APPS = [
     "mcp",
 ]
 MIDDLEWARE = [
+    "outbound.middleware.AnswerWhenQuiet",  # outside of every transaction
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -140,13 +143,31 @@ CLAIM_LEASE_SECONDS = env_int("CLAIM_LEASE_SECONDS", 90, least=5)
 SMTP_STEP_TIMEOUT_SECONDS = env_int("SMTP_STEP_TIMEOUT_SECONDS", 60, least=1)  # before the dot, all steps together ≤ 80
 SMTP_DOT_TIMEOUT_SECONDS = env_int("SMTP_DOT_TIMEOUT_SECONDS", 300, least=1)
 UNKNOWN_AFTER_SECONDS = env_int("UNKNOWN_AFTER_SECONDS", 900, least=1)  # must exceed the dot's time-out + 5 s
+if min(80, SMTP_STEP_TIMEOUT_SECONDS * 4 / 3) >= CLAIM_LEASE_SECONDS:
+    raise ImproperlyConfigured("CLAIM_LEASE_SECONDS must exceed 4/3 of SMTP_STEP_TIMEOUT_SECONDS, or 80.")
 if UNKNOWN_AFTER_SECONDS <= SMTP_DOT_TIMEOUT_SECONDS + 5:
     raise ImproperlyConfigured("UNKNOWN_AFTER_SECONDS must exceed SMTP_DOT_TIMEOUT_SECONDS by more than 5.")
+IMAP_POLL_SECONDS = env_int("IMAP_POLL_SECONDS", 60, least=1)  # between two looks, where the server tells us nothing
+IMAP_IDLE_POLL_SECONDS = env_int("IMAP_IDLE_POLL_SECONDS", 300, least=1)  # where it does: the other folders
+IMAP_IDLE_CONNECTIONS = env_int("IMAP_IDLE_CONNECTIONS", 100)  # kept open by one worker; further mailboxes are polled
+IMAP_THREADS = env_int("IMAP_THREADS", 4, least=1)  # mailboxes one worker reads at a time
+IMAP_STEP_TIMEOUT_SECONDS = env_int("IMAP_STEP_TIMEOUT_SECONDS", 30, least=1)
+# A copy found in Sent counts as "in time", and one not found as missing, so long after the send.
+SENT_COPY_WITHIN_SECONDS = env_int("SENT_COPY_WITHIN_SECONDS", 120, least=1)
+# Mails a day, beside those of each mailbox and run; 0: as many as they send. Of a sending domain; of a workspace; of a
+# sending domain to one receiver, who gets less while it asks for less (sending/receivers.py).
+DOMAIN_DAILY_LIMIT = env_int("DOMAIN_DAILY_LIMIT", 0)
+WORKSPACE_DAILY_LIMIT = env_int("WORKSPACE_DAILY_LIMIT", 0)
+RECEIVER_DAILY_LIMIT = env_int("RECEIVER_DAILY_LIMIT", 0)
 REPLY_WAIT_SECONDS = env_int("REPLY_WAIT_SECONDS", 20)  # how long POST /replies waits for the mail server's answer
 MAX_BODY_BYTES = 10 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 # Networks that may be connected to although they are private: a mail server of one's own, and tests.
 OUTBOUND_PRIVATE_NETWORKS = env_list("OUTBOUND_PRIVATE_NETWORKS")
+
+# Faults at named moments, for the fault bench (outbound/failpoints.py). Never in production.
+FAILPOINTS = env_text("FAILPOINTS")
+failpoints.arm(FAILPOINTS)
 
 # --- What a caller may use --------------------------------------------------------------------------------------------
 RATE_LIMIT_PER_MINUTE = env_int("RATE_LIMIT_PER_MINUTE", 300, least=1)  # of one key
@@ -169,6 +190,12 @@ DNS_NAMESERVERS = env_servers("DNS_NAMESERVERS", port=53)  # none: the machine's
 DNS_TIMEOUT_SECONDS = env_int("DNS_TIMEOUT_SECONDS", 3, least=1)  # of one try
 DNS_TRIES = env_int("DNS_TRIES", 2, least=1)
 DNS_CONCURRENCY = env_int("DNS_CONCURRENCY", 32, least=1)  # questions of one worker at a time
+# Blocklists that let a low volume be asked for, commercially too; each has its own limits (docs/healing.md).
+DNSBL_LISTS = env_blocklists(
+    "DNSBL_LISTS",
+    "domain:black.uribl.com:critical, domain:uribl.spameatingmonkey.net, ip:bl.spamcop.net:critical, "
+    "ip:psbl.surriel.com",
+)
 # Plugs, as dotted paths of functions (docs/validation.md); without them nothing but the DNS is asked.
 VALIDATION_CATCH_ALL_PROBE = env_text("VALIDATION_CATCH_ALL_PROBE")
 VALIDATION_THIRD_PARTY = env_text("VALIDATION_THIRD_PARTY")
@@ -182,7 +209,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["outbound.api.envelope.EnvelopeRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "outbound.api.envelope.IgnoreAccept",
     "EXCEPTION_HANDLER": "outbound.api.errors.exception_handler",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "outbound.api.autoschema.Schema",
     "URL_FORMAT_OVERRIDE": None,
     "UNAUTHENTICATED_USER": None,
     "UNAUTHENTICATED_TOKEN": None,
@@ -209,14 +236,30 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": [],
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "outbound.api.examples.with_examples",
+    ],
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,  # our values say what they are
     "ENUM_NAME_OVERRIDES": {
         "CampaignStatus": ["draft", "active", "paused", "completed", "archived"],
         "LeadStatus": ["held", "active", "paused", "blocked"],
         "Weekday": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
         "RunStatus": ["running", "paused", "completed", "failed", "stopped"],
+        "EnrollmentStatus": [
+            "active",
+            "paused",
+            "held",
+            "completed",
+            "replied",
+            "bounced",
+            "unsubscribed",
+            "stopped",
+            "failed",
+        ],
         "BulkResultStatus": ["created", "duplicate", "rejected", "error"],
         "LeadResultStatus": ["created", "updated", "duplicate", "rejected"],
+        "ConnectionSecurity": ["starttls", "tls", "none"],
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

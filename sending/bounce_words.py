@@ -85,7 +85,6 @@ STATE = _any_of(
     r"unable to (?:contact|connect)",
     r"did not accept our requests to connect",
     r"wasn'?t able to establish",
-    r"giving up",
     r"queue too long",
     r"retry time(?:out)? (?:not reached|exceeded)",
     r"host (?:is )?(?:not reachable|unreachable|down)",
@@ -94,46 +93,72 @@ STATE = _any_of(
     r"(?:message|delivery)[^\n]{0,20} expired",
     r"could not be delivered for",
     r"service (?:currently |temporarily )?unavailable(?!; client)",
+    r"not found, try again",
+    r"malformed or unexpected name server reply",
+    r"servfail",
     r"malformed (?:address|recipient)",
     r"improper (?:use|sequence|command)",
 )
-# There is no such person or no such domain.
+# The address or its domain is wrong, by whoever looked it up: the reporting system itself, a directory, DNS.
+GONE = _any_of(
+    r"(?:not|isn'?t) (?:in|listed in|found in) (?:our|the|public|domino|any)\b[^\n]{0,30}(?:directory|database|book)",
+    r"recipnotfound",
+    r"recipient name is not recogni[sz]ed",
+    r"unknown recipient",
+    r"unrout(?:e)?able(?: mail)?(?: domain| address)",
+    r"unknown local[- ]?part",
+    r"no mailbox here by that name",
+    r"(?:invalid|unresolvable) (?:recipient|mailbox|destination)\b",
+    r"destinataire (?:\w{1,10} ){0,2}(?:invalide|inconnu|inexistant)",
+    r"check (?:if|whether|that) (?:the )?(?:e-?mail )?address is (?:correct|valid)",
+    r"delivery error: dd ",
+    r"address is (?:wrong|no longer valid|incorrect)",
+    r"does not have a final e-?mail delivery point",
+    r"(?:has|have) moved",
+    r"no forwarding address",
+    r"no longer (?:on server|with (?:us|the|this)|works (?:here|for|at)|employed)",
+    r"(?:host|domain)(?: or domain)?(?: name)? (?:is )?(?:unknown|not found|(?:does )?not exist|not reachable)"
+    r"(?!, try again)",
+    r"unknown (?:host|domain)",
+    r"(?:couldn'?t|could not|cannot|can't) find any host named",
+    r"no such (?:domain|host)",
+    r"no such host is known",
+    r"nxdomain",
+    r"(?:null|no) mx\b",
+    r"mx (?:record|host)[^\n]{0,30}(?:found|not\b|non-?existent)",
+    r"indicated no smtp service",
+    r"doesn'?t receive e?mail",
+    r"domain[^\n]{0,60}(?:does not accept|doesn'?t accept|no mail)\b",
+)
+# The same from a far server. Some say it of any mail they filter, so it needs a second witness (bounces.classify).
 NOBODY = _any_of(
     r"(?:user|recipient|address|mailbox|account|addressee|destinataire|local part)[^\n]{0,80}(?:unknown|"
     r"not (?:found|known|exist|listed|recognized|recognised|a known|valid|present|a valid)|invalid|(?:does|do|"
-    r"did) ?n[o']t (?:have|exist|match)|no longer|non valide|inconnu)",
+    r"did) ?n[o']t (?:have|exist|match)|no longer|non valide|inconnu|rejected)",
     r"(?:unknown|no such|invalid|nonexist\w*|non-exist\w*|bad destination|unrouteable|undeliverable|not a valid|"
     r"no valid) ?(?:local[ -]?part|user|recipient|address|mailbox|account|person|name|mail ?drop|destination)",
     r"(?:does not|doesn'?t|did not|didn'?t) exist",
     r"no (?:mailbox|user|account|one|such)[^\n]{0,30}(?:here|by that|with that|called|exists)",
-    r"(?:couldn'?t|could not|cannot|can ?not) be found(?! your)",
-    r"(?:address|recipient) (?:not found|rejected: (?:user|access denied\W{0,3}$))",
-    r"recipient address rejected\W{0,3}$",
+    r"(?:couldn'?t|could not|cannot|can ?not|wasn'?t|was not) (?:be )?found(?! your)",
     r"check(?:ing)? (?:if |that |the |whether |recipient\W?s? |\w{1,12}.s ){1,3}(?:e-?mail )?address",
-    r"recipnotfound",
-    r"(?:not|isn'?t) (?:our customer|a (?:known|valid)|in (?:our|the) (?:directory|database)|listed in|"
-    r"recogni[sz]ed)",
+    r"(?:not|isn'?t) (?:our customer|a (?:known|valid)|recogni[sz]ed)",
     r"mailbox (?:unavailable|not available|not found)",
     r"inactive email address",
-    r"(?:has|have) moved",
-    r"no forwarding address",
-    r"no longer (?:on|at|with|in|available|valid|works|employed|exists)",
+    r"no longer (?:on|at|in|available|valid|exists)",
     r"this user doesn'?t have",
-    r"(?:host|domain)(?: or domain)?(?: name)? (?:is )?(?:unknown|not found|not exist|not reachable)",
-    r"unknown (?:host|domain)",
-    r"no such (?:domain|host)",
-    r"nxdomain",
-    r"name service error",
-    r"(?:null|no) mx\b",
-    r"mx (?:record|host)[^\n]{0,30}(?:found|not)",
-    r"doesn'?t receive e?mail",
-    r"domain[^\n]{0,60}(?:does not accept|doesn'?t accept|no mail)",
     r"unbekannt",
     r"existiert nicht",
+    r"nicht gefunden",
     r"n'existe pas",
+    r"introuvable",
     r"no existe",
+    r"no se (?:ha )?enc(?:ontró|ontrado)",
+    r"inesistente|non esiste|sconosciuto",
+    r"não (?:existe|encontrado)|desconhecido",
+    r"onbekend|bestaat niet",
+    r"nie istnieje|neznám|ukjent|okänd|ukendt",
     r"не (?:существует|найден)",
-    r"unrouteable",
+    r"不存在|存在しません|見つかりません|없는 ?사용자",
 )
 # Refused because of content, reputation or policy.
 POLICY = _any_of(
@@ -180,6 +205,8 @@ POLICY = _any_of(
     r"-filter\b",
     r"service refuse",
 )
+
+FAMILIES = (SENDER, STATE, GONE, NOBODY, POLICY)
 
 # Who writes bounces, and how they title them.
 DAEMON = _any_of(
@@ -264,7 +291,7 @@ DELAYED = _any_of(
     r"warning only",
     r"still being retried",
     r"do(?:es)? not need to resend",
-    r"delivery attempts will (?:continue|be)",
+    r"(?<!further )delivery attempts will (?:continue|be)",
     r"will (?:be retried|continue to (?:try|be)|keep trying|retry)",
     r"not yet been delivered",
     r"has been delayed",

@@ -1,6 +1,7 @@
-"""Bounces, delays and complaints: from the parts of a report, or from a mailer-daemon's words, to one verdict. Pure.
+"""Bounces, delays and complaints: from the parts of a report to one verdict per recipient. Pure.
 
-A real bounce often has no usable machine-readable part, so the words count as much as the codes (bounce_words.py).
+A real bounce often has no usable machine-readable part, so the words count as much as the codes (bounce_words.py), and
+reports in prose are read too (bounce_text.py).
 """
 
 import re
@@ -11,21 +12,30 @@ from sending import bounce_words as words
 from sending.raw_mail import Part, clean_text, first_address
 
 Hardness = Literal["hard", "soft", "blocked"]
+Stage = Literal["recipient", "data", ""]
 _SEVERITY = {"hard": 0, "blocked": 1, "soft": 2}
 # Words are looked for in this much text: a machine says what it has to say at the top.
 MAX_WORDS = 6_000
+MAX_RECIPIENTS = 100
 
 _STATUS = re.compile(r"(?<![\d.])([45])\.(\d{1,3})\.(\d{1,3})(?![\d.])")
-_AFTER_CODE = re.compile(r"(?<![\d.])[45]\d\d[ -]:?\s?#?([45]\.\d{1,3}\.\d{1,3})(?![\d.])")
+AFTER_CODE = re.compile(r"(?<![\d.])[45]\d\d[ -]:?\s?#?([45]\.\d{1,3}\.\d{1,3})(?![\d.])")
 _REPLY_CODE = re.compile(r"(?<![\d.#])([45]\d\d)(?=[ :-])")
 _FIELD = re.compile(r"^([A-Za-z][A-Za-z-]{1,40}):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
-_NAMED = re.compile(
-    r"(?:following|these) (?:address|recipient)|(?:deliver\w{0,3}|undeliverable|recipient|reach|sent|"
-    r"send)(?: \w{1,10}){0,2} to\b",
+_AT_RECIPIENT = re.compile(
+    r"(?:reply to|response to|after|during|>>>|command:?)\s{0,4}(?:the )?RCPT\b|\[RCPT_TO\]|does not like recipient|"
+    r"need rcpt|no valid recipients|RCPT TO (?:generated|response)|SMTP:RCPT|"
+    r"RCPT TO:?\s?<[^<>\n]{0,300}>\s{0,3}(?:failed|refused|rejected|error)",
     re.IGNORECASE,
 )
+_AT_DATA = re.compile(
+    r"(?:reply to|response to|after|during|>>>|command:?)\s{0,4}(?:the )?(?:(?:pipelined )?(?:end of |sending ))?"
+    r"DATA\b|\[(?:END_OF_)?DATA\]|after I sent the message",
+    re.IGNORECASE,
+)
+_CONCLUDED = re.compile(r"address (?:not found|couldn'?t be found)[\s\S]{0,2000}\b5\d\d[^\n]{0,40}<[^<>\s@]{1,64}@")
 _NOT_COMPLAINTS = {"not-spam", "auth-failure", "auth-failure-report", "dmarc"}
-_NOBODY_STATUS = {"5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.4", "5.1.6", "5.1.10", "5.4.4"}
+_NOBODY_STATUS = {"5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.4", "5.1.6", "5.1.10", "5.4.4", "5.4.310"}
 _SENDER_STATUS = {"5.1.7", "5.1.8", "4.1.7", "4.1.8", "5.6.1"}
 _SUSPENDED_STATUS = {"5.2.1", "5.2.2", "5.2.3", "5.7.13", "5.7.17"}
 
@@ -47,62 +57,66 @@ class Bounce:
 
 @dataclass(frozen=True)
 class Report:
-    """What a machine's report says: `kind` is bounce, delayed, complaint or ignored."""
+    """What a machine's report says: `kind` is bounce, delayed, complaint or ignored; `bounces` the worst first."""
 
     kind: Literal["bounce", "delayed", "complaint", "ignored"]
-    bounce: Bounce | None = None
+    bounces: tuple[Bounce, ...] = ()
 
 
 def read_complaint(parts: list[Part]) -> Report | None:
-    """An abuse report (ARF, RFC 5965), or None. `not-spam` and authentication reports are no complaints."""
+    """An abuse report (ARF, RFC 5965, or Outlook's JMRP), or None. `not-spam` and authentication reports are none."""
     for part in parts:
         if part.content_type == "message/feedback-report":
-            fields = _fields("\n".join(leaf.text() for leaf in part.walk()))
-            kind = fields.get("feedback-type", "abuse").lower()
+            # The parser takes the fields for a mail's headers.
+            told = fields_of("\n".join(f"{_headers_of(leaf)}\n{leaf.text()}" for leaf in part.children() or [part]))
+            kind = told.get("feedback-type", "abuse").lower()
             return Report("ignored" if kind in _NOT_COMPLAINTS else "complaint")
+        if any(mail.header("x-hmxmroriginalrecipient") for mail in _enclosed(part)):
+            return Report("complaint")
     return None
+
+
+def _enclosed(part: Part) -> list[Part]:
+    return part.children() if part.content_type == "message/rfc822" else []
+
+
+def _headers_of(part: Part) -> str:
+    return "\n".join(f"{key}: {value}" for key, value in part.header_lines())
 
 
 def read_notification(parts: list[Part]) -> Report | None:
     """A delivery status notification (RFC 3464), or None when there is none or it names no recipient."""
     groups = _recipient_groups(parts)
-    return _judge_groups(groups, human_words(parts)) if groups else None
+    return judge_groups(groups, human_words(parts)) if groups else None
 
 
-def _judge_groups(groups: list[dict[str, str]], explanation: str) -> Report:
+def judge_groups(groups: list[dict[str, str]], explanation: str) -> Report:
+    """A report from its per-recipient fields; `explanation` is what it says in prose."""
     actions = {group["action"].split()[0].lower() for group in groups if group.get("action", "").strip()}
     if "failed" not in actions and actions & {"delivered", "relayed", "expanded"}:
         return Report("ignored")
     failed = [group for group in groups if not actions or group.get("action", "failed").lower().startswith("failed")]
-    verdicts = [_verdict_of(group, explanation) for group in failed or groups]
-    worst = min(verdicts, key=lambda bounce: _SEVERITY[bounce.hardness])
-    return Report("bounce" if failed else "delayed", worst)
+    verdicts = [_verdict_of(group, explanation) for group in (failed or groups)[:MAX_RECIPIENTS]]
+    return Report("bounce" if failed else "delayed", worst_first(verdicts))
 
 
-def read_daemon_text(root: Part, parts: list[Part]) -> Report | None:
-    """A bounce in prose, recognised by who wrote it, its title and its words; None when it is not one."""
-    explanation = human_words(parts)
-    failed = first_address(root.header("x-failed-recipients"))
-    if not failed and not _looks_like_bounce(root, explanation):
-        return None
-    if groups := _groups_in_text(root):
-        return _judge_groups(groups, explanation)
-    status = status_of(explanation)
-    recipient = failed or _recipient_in(explanation, not_these=_own_addresses(root))
-    bounce = Bounce(classify(status, explanation), status, recipient, " ".join(explanation.split())[:500])
-    delayed = words.DELAYED.search(f"{root.header('subject')}\n{explanation}")
-    return Report("delayed" if delayed else "bounce", bounce)
+def worst_first(bounces: list[Bounce]) -> tuple[Bounce, ...]:
+    return tuple(sorted(bounces, key=lambda bounce: _SEVERITY[bounce.hardness]))
 
 
-def classify(status: str, text: str) -> Hardness:
-    """Hardness from an enhanced status ("" when unknown) and the server's words."""
-    text = text[:MAX_WORDS]
-    temporary = status.startswith("4.")
+def classify(status: str, text: str, *, stage: Stage = "") -> Hardness:
+    """Hardness from an enhanced status ("" when unknown), the server's words and the command they answered.
+
+    "User unknown" alone proves nothing: filters say it too, after they have seen the mail. It counts with a status
+    that says so, or as the answer to RCPT.
+    """
+    text = re.sub(r"\n[ \t]{1,20}(?=\S)", " ", text[:MAX_WORDS])
     if words.SENDER.search(text) or status in _SENDER_STATUS:
         return "blocked"
     if words.STATE.search(text) and not _plainly_policy(status, text):
         return "soft"
-    if not temporary and words.NOBODY.search(text):
+    witnessed = stage == "recipient" or status in _NOBODY_STATUS
+    if not status.startswith("4.") and (words.GONE.search(text) or (witnessed and words.NOBODY.search(text))):
         return "hard"
     return _by_status(status, text)
 
@@ -125,10 +139,17 @@ def _subject(status: str) -> str:
     return status.split(".")[1] if status.count(".") == 2 else ""
 
 
+def stage_of(text: str) -> Stage:
+    """The command a refusal answered, as far as the report says it: RCPT (the address) or DATA (the mail)."""
+    if _AT_RECIPIENT.search(text) or _CONCLUDED.search(text):
+        return "recipient"
+    return "data" if _AT_DATA.search(text) else ""
+
+
 def status_of(text: str) -> str:
     """The most telling enhanced status in a server's words: the one after a reply code, then one that is specific."""
     text = text[:MAX_WORDS]
-    if found := _AFTER_CODE.search(text):
+    if found := AFTER_CODE.search(text):
         return found[1]
     codes = [found.group() for found in _STATUS.finditer(text)]
     specific = [code for code in codes if not code.endswith(".0.0")]
@@ -150,23 +171,27 @@ def human_words(parts: list[Part]) -> str:
     return joined[: copy.start() if copy and joined[: copy.start()].strip() else None][:MAX_WORDS]
 
 
+def groups_in(text: str) -> list[dict[str, str]]:
+    """The per-recipient groups of a report's text: parted by blank lines, or by the next `Final-Recipient`."""
+    blocks = (piece for block in text.split("\n\n")[:500] for piece in _at_each_recipient(block))
+    return [fields for block in blocks if _names_recipient(fields := fields_of(block))]
+
+
+def _at_each_recipient(block: str) -> list[str]:
+    pieces = re.split(r"(?im)^(?=final-recipient:)", block)
+    return pieces if len(pieces) > 2 else [block]
+
+
 def _recipient_groups(parts: list[Part]) -> list[dict[str, str]]:
     """The per-recipient field groups of every message/delivery-status part, as {lower-case name: value}."""
     groups = []
     for part in parts:
         if part.content_type == "message/delivery-status":
             for block in part.children() or [part]:
-                fields = {key.lower(): block.header(key) for key, _ in block.message.raw_items()}
+                lines = _headers_of(block)
                 # Some write the fields where a text belongs.
-                groups.append(fields | _fields(block.text()))
-    return [group for group in groups if _names_recipient(group)]
-
-
-def _groups_in_text(root: Part) -> list[dict[str, str]]:
-    """The same fields where a broken report has them lying about in its text."""
-    texts = (part.text() for part in root.walk())
-    blocks = (block for text in texts if "inal-Recipient:" in text for block in text.split("\n\n")[:500])
-    return [group for block in blocks if "ction:" in block and _names_recipient(group := _fields(block))]
+                groups += groups_in(f"{lines}\n\n{block.text()}" if block.text().strip() else lines)
+    return groups
 
 
 def _names_recipient(group: dict[str, str]) -> bool:
@@ -180,13 +205,19 @@ def _verdict_of(group: dict[str, str], explanation: str) -> Bounce:
     said = _STATUS.search(group.get("status", ""))
     status = _more_telling(said.group() if said else "", status_of(diagnostic))
     words_of_server = diagnostic
-    if len(diagnostic.strip()) < 12 or (status.endswith(".0.0") and not _any_family(diagnostic)):
+    if len(diagnostic.strip()) < 12 or (status.endswith(".0.0") and not says_anything(diagnostic)):
         words_of_server = f"{diagnostic}\n{explanation}"
         status = _more_telling(status, status_of(explanation))
     recipient = first_address(group.get("original-recipient", "")) or first_address(group.get("final-recipient", ""))
-    return Bounce(
-        classify(status, words_of_server), status, recipient, " ".join((diagnostic or explanation).split())[:500]
-    )
+    stage = stage_of(f"{explanation}\n{diagnostic}")
+    hardness = classify(_final(status, group), words_of_server, stage=stage)
+    return Bounce(hardness, status, recipient, " ".join((diagnostic or explanation).split())[:500])
+
+
+def _final(status: str, group: dict[str, str]) -> str:
+    """`4.1.1` with `failed`: the sender was told the same for days and has given up."""
+    given_up = status.startswith("4.1.") and group.get("action", "").lower().startswith("failed")
+    return f"5{status[1:]}" if given_up else status
 
 
 def _more_telling(stated: str, read: str) -> str:
@@ -196,35 +227,13 @@ def _more_telling(stated: str, read: str) -> str:
     return stated
 
 
-def _any_family(text: str) -> bool:
-    return any(family.search(text) for family in (words.SENDER, words.STATE, words.NOBODY, words.POLICY))
+def says_anything(text: str) -> bool:
+    """Whether a server's words belong to a family we know."""
+    return any(family.search(text) for family in words.FAMILIES)
 
 
-def _looks_like_bounce(root: Part, explanation: str) -> bool:
-    sender = f"{root.header('from')} {root.header('sender')}"
-    daemon = bool(words.DAEMON.search(sender)) or root.header("return-path") == "<>"
-    title = bool(words.SUBJECT.search(root.header("subject")))
-    body = bool(words.BODY.search(explanation))
-    if root.header("in-reply-to") and not daemon:
-        return False  # a person may well answer "your mail could not be delivered"
-    return daemon and (title or body) or (title and body and root.header("auto-submitted").lower() != "no")
-
-
-def _own_addresses(root: Part) -> set[str]:
-    return {first_address(root.header(name)) for name in ("from", "to", "sender", "reply-to", "delivered-to")}
-
-
-def _recipient_in(text: str, *, not_these: set[str]) -> str:
-    named = _NAMED.search(text)
-    lines = text[named.start() :].splitlines() if named else []
-    for line in (lines + text.splitlines())[:200]:
-        found = first_address(line[:500].replace("SMTP=", " "))
-        if found and found not in not_these and not words.DAEMON.search(found):
-            return found
-    return ""
-
-
-def _fields(text: str) -> dict[str, str]:
+def fields_of(text: str) -> dict[str, str]:
+    """`Name: value` lines as {lower-case name: value}, the first of each; values on one line."""
     found: dict[str, str] = {}
     for name, value in _FIELD.findall(clean_text(text)[:20_000]):
         found.setdefault(name.lower(), " ".join(value.split())[:4_000])

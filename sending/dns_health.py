@@ -3,12 +3,30 @@
 from dataclasses import dataclass
 
 import dns.exception
-import dns.nameserver
 import dns.resolver
-from django.conf import settings
 
-# DKIM keys stand under a name that only the provider knows: its usual ones, the most common first.
-SELECTORS = ("google", "selector1", "selector2", "default", "s1", "s2", "k1", "mail", "dkim")
+from outbound.dns import configured_resolver
+
+# DKIM keys stand under a name that only the provider knows: the one it gives its customers, by its mail server; of a
+# server that we do not know the usual ones, the most common first.
+USUAL_SELECTORS = ("google", "selector1", "selector2", "default", "s1", "s2", "k1", "mail", "dkim")
+SELECTORS_OF = {
+    "smtp.gmail.com": ("google",),
+    "smtp-relay.gmail.com": ("google",),
+    "smtp.office365.com": ("selector1", "selector2"),
+    "smtp.fastmail.com": ("fm1", "fm2", "fm3"),
+    "smtp.migadu.com": ("key1", "key2", "key3"),
+    "smtp.protonmail.ch": ("protonmail", "protonmail2", "protonmail3"),
+    "smtp.resend.com": ("resend",),
+    "smtp.sendgrid.net": ("s1", "s2"),
+    "smtp.zoho.com": ("zoho", "zmail", "default"),
+}
+
+
+def selectors_for(smtp_hosts, own: str = "") -> list[tuple[str, ...]]:
+    """Groups of names; the mail of each server is signed when its group has one key. `own`: what a person told us."""
+    groups = {(own,) if own else SELECTORS_OF.get(host.lower(), USUAL_SELECTORS) for host in smtp_hosts}
+    return sorted(groups) or [(own,) if own else USUAL_SELECTORS]
 
 
 @dataclass(frozen=True)
@@ -39,27 +57,18 @@ def sandbox_records(domain: str) -> Records:
     return SANDBOX_BROKEN if domain == "nodns.test" else SANDBOX
 
 
-def look_up(domain: str, *, resolver=None) -> Records:
-    """Ask for all three. `resolver`: a dns.resolver.Resolver; without one that of the settings."""
+def look_up(domain: str, *, resolver=None, selectors=(USUAL_SELECTORS,)) -> Records:
+    """Ask for all three. `resolver`: a dns.resolver.Resolver; without one that of the settings. `selectors`: groups of
+    names, each of which must have a key."""
     try:
-        resolver = resolver or _resolver()
+        resolver = resolver or configured_resolver()
     except dns.resolver.NoResolverConfiguration:
         return Records(None, None, None)
     return Records(
         spf=_one(_texts(domain, resolver), "v=spf1"),
-        dkim=_dkim(domain, resolver),
+        dkim=_worst(_dkim(domain, group, resolver) for group in selectors),
         dmarc=_dmarc(domain, resolver),
     )
-
-
-def _resolver() -> dns.resolver.Resolver:
-    """The machine's, or the one of DNS_NAMESERVERS, with DNS_TRIES tries of DNS_TIMEOUT_SECONDS a question."""
-    resolver = dns.resolver.Resolver(configure=not settings.DNS_NAMESERVERS)
-    if settings.DNS_NAMESERVERS:
-        resolver.nameservers = [dns.nameserver.Do53Nameserver(host, port) for host, port in settings.DNS_NAMESERVERS]
-    resolver.timeout = settings.DNS_TIMEOUT_SECONDS
-    resolver.lifetime = settings.DNS_TIMEOUT_SECONDS * settings.DNS_TRIES
-    return resolver
 
 
 def _texts(name: str, resolver) -> list[str] | None:
@@ -88,10 +97,15 @@ def _dmarc(domain: str, resolver) -> bool | None:
     return _one(_texts(f"_dmarc.{above}", resolver), "v=dmarc1") if own is False and "." in above else own
 
 
-def _dkim(domain: str, resolver) -> bool | None:
-    """A key that is not revoked (RFC 6376 3.6.1: an empty p=) under one of the usual names."""
+def _worst(found) -> bool | None:
+    found = list(found)
+    return False if False in found else None if None in found else True
+
+
+def _dkim(domain: str, selectors: tuple[str, ...], resolver) -> bool | None:
+    """A key that is not revoked (RFC 6376 3.6.1: an empty p=) under one of the names."""
     unknown = False
-    for selector in SELECTORS:
+    for selector in selectors:
         texts = _texts(f"{selector}._domainkey.{domain}", resolver)
         if texts is None:
             unknown = True

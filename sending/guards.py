@@ -1,13 +1,16 @@
-"""What must hold at the instant before a mail leaves. Each guard passes, or raises the reason for the record."""
+"""What must hold at the instant before a mail leaves. Each guard says what it saw, and what holds the mail, if so."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
+from django.conf import settings
+
+from apikeys.tiers import limit_of, note_use
 from leads.models import Lead, Suppression
-from leads.queries import health_of
+from leads.queries import NOT_VALIDATED, awaits_validation, health_of
 from leads.services import is_suppressed
-from sending import limits
+from sending import limits, receivers
 from sending.models import Lane, Mailbox, Message
 
 State = Message.State
@@ -22,67 +25,96 @@ class Departure:
     lead: Lead | None
     mailbox: Mailbox
     now: datetime  # business time
+    caps: dict = field(default_factory=dict)  # {name: limit} of what reserve() took a slot of
 
 
 class Held(Exception):
     """Not now, or never: the state the message goes to, the sentence why, and when to look again.
 
-    `alike`: a filter of the messages that the same thing holds.
+    `alike`: a filter of the messages that the same thing holds. `ends`: whether it is over at `until`, or that is only
+    when to look again.
     """
 
-    def __init__(self, state: str, reason: str, *, until: datetime | None = None, alike: dict | None = None):
+    def __init__(
+        self, state: str, reason: str, *, until: datetime | None = None, alike: dict | None = None, ends: bool = True
+    ):
         self.state, self.reason, self.until, self.alike = state, reason, until, alike or {}
+        self.ends_at = until if ends else None
         super().__init__(reason)
 
 
+@dataclass(frozen=True)
+class Finding:
+    """What one guard saw: the numbers it looked at, and what holds the mail, if it does not let it pass."""
+
+    guard: str
+    numbers: dict
+    held: Held | None = None
+
+
 def check(departure: Departure) -> None:
-    """The policy, top to bottom; the first that does not pass is the reason."""
-    if departure.message.kind == Message.Kind.CAMPAIGN:
-        hold_unless_the_lane_is_open(departure)
-        skip_unless_the_lead_is_there(departure)
-        skip_if_the_lead_answered(departure)
-        skip_if_unhealthy(departure)
-    skip_if_suppressed(departure)
-    hold_if_the_mailbox_rests(departure)
-    cancel_if_too_late(departure)
-    if departure.message.kind == Message.Kind.CAMPAIGN:
-        hold_for_the_gap(departure)
+    """The policy, top to bottom; the first that does not pass is the reason. None is asked after it."""
+    for guard in GUARDS[departure.message.kind]:
+        if held := guard(departure).held:
+            raise held
+
+
+def report(departures: list[Departure], guards: tuple | None = None) -> list[list[Finding]]:
+    """What check() and reserve() would find now, all of it, for each: nothing is raised, taken or written.
+
+    `guards`: only these, and the caps. One statement reads the counters of all.
+    """
+    caps = [caps_of(departure) for departure in departures]
+    ids = [_counter_id(cap, departure) for departure, row in zip(departures, caps, strict=True) for cap in row]
+    used = limits.used_of(ids)
+    return [
+        [guard(departure) for guard in guards or GUARDS[departure.message.kind]]
+        + [_cap_finding(cap, used.get(_counter_id(cap, departure), 0), departure.now) for cap in row]
+        for departure, row in zip(departures, caps, strict=True)
+    ]
+
+
+def _counter_id(cap: "Cap", departure: Departure) -> str:
+    return limits.counter_id(cap.kind, cap.owner_id, cap.day(departure.now))
+
+
+def _cap_finding(cap: "Cap", used: int, now: datetime) -> Finding:
+    full = _full(cap, now) if used >= cap.limit else None
+    return Finding(cap.name, {"used": used, "limit": cap.limit}, full)
+
+
+def _full(cap: "Cap", now: datetime) -> Held:
+    # A month's cap is looked at every hour: the tier may be raised before the month is over.
+    until = now + timedelta(hours=1) if cap.monthly else limits.next_day_starts(cap.zone, now)
+    return Held(State.QUEUED, cap.full.format(limit=cap.limit), until=until, alike=cap.alike, ends=not cap.monthly)
 
 
 def reserve(departure: Departure) -> dict:
-    """Take a slot of every cap, or raise Held; {name: counter id} of what was taken.
+    """Take a slot of every cap, or raise Held; {name: counter id} of what was taken. Counters are locked by id.
 
     The transaction that a refusal rolls back gives earlier slots back.
     """
-    mailbox, lane, now = departure.mailbox, departure.lane, departure.now
-    zone = mailbox.workspace.timezone
-    reserved = {"mailbox_day": _slot("mailbox", mailbox, zone, limits.cap_of(mailbox, now), now)}
-    if lane:
-        reserved["lane_day"] = _slot("lane", lane, lane.timezone, lane.daily_limit, now)
-    if mailbox.phase in limits.RECOVERING:
-        reserved |= _recovery_slots(mailbox, zone, now)
+    reserved = {}
+    for cap in sorted(caps_of(departure), key=lambda cap: (cap.kind, str(cap.owner_id))):
+        slot = _take(cap, departure)
+        if slot is None:
+            raise _full(cap, departure.now)
+        reserved[cap.name], departure.caps[cap.name] = slot, cap.limit
     return reserved
 
 
-RECOVERY_PER_DOMAIN, RECOVERY_PER_WORKSPACE = 30, 100
-
-
-def _recovery_slots(mailbox: Mailbox, zone: str, now: datetime) -> dict:
-    """What all recovering mailboxes of a domain, and of a workspace, may send in a day together."""
-    taken, day = {}, limits.local_day(zone, now)
-    caps = (
-        ("domain", mailbox.domain_id, RECOVERY_PER_DOMAIN),
-        ("workspace", mailbox.workspace_id, RECOVERY_PER_WORKSPACE),
-    )
-    for kind, owner_id, limit in caps:
-        owner = Owner(owner_id, mailbox.workspace_id)
-        slot = limits.take_slot(f"recovering_{kind}", owner, day, limit)
-        if slot is None:
-            reason = f"The recovering mailboxes of its {kind} have sent their {limit} of the day."
-            until = limits.next_day_starts(zone, now)
-            raise Held(State.QUEUED, reason, until=until, alike={"mailbox_id": mailbox.pk})
-        taken[f"recovering_{kind}_day"] = slot
-    return taken
+def _take(cap: "Cap", departure: Departure) -> str | None:
+    workspace, now = departure.mailbox.workspace, departure.now
+    owner, day = Owner(cap.owner_id, workspace.pk), cap.day(now)
+    if not cap.monthly:
+        return limits.take_slot(cap.kind, owner, day, cap.limit)
+    since = limits.month_starts(cap.zone, now)
+    before = lambda: limits.sent_since(workspace, since)  # noqa: E731  asked at most once a month
+    slot = limits.take_slot(cap.kind, owner, day, cap.limit, used_before=before)
+    if slot:
+        used = limits.used(cap.kind, cap.owner_id, day)
+        note_use(workspace, "monthly_sends", before=used - 1, after=used, limit=cap.limit, now=now, since=since)
+    return slot
 
 
 class Owner(NamedTuple):
@@ -92,68 +124,215 @@ class Owner(NamedTuple):
     workspace_id: object
 
 
-_FULL = {"mailbox": "The mailbox has sent its {limit} of the day.", "lane": "The run has sent its {limit} of the day."}
+class Cap(NamedTuple):
+    """So many a day, or a month, in that zone; the sentence when they are used up, and which messages that holds."""
+
+    kind: str
+    owner_id: object
+    zone: str
+    limit: int
+    full: str
+    alike: dict
+    monthly: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.kind if self.monthly else f"{self.kind}_day"
+
+    def day(self, now: datetime) -> date:
+        """Of the counter: today, or the month's first."""
+        today = limits.local_day(self.zone, now)
+        return today.replace(day=1) if self.monthly else today
 
 
-def _slot(kind: str, owner, zone: str, limit: int, now: datetime) -> str:
-    taken = limits.take_slot(kind, owner, limits.local_day(zone, now), limit)
-    if taken is None:
-        until = limits.next_day_starts(zone, now)
-        raise Held(State.QUEUED, _FULL[kind].format(limit=limit), until=until, alike={f"{kind}_id": owner.pk})
-    return taken
+def caps_of(departure: Departure) -> list[Cap]:
+    """Every cap that this mail takes a slot of."""
+    mailbox, lane = departure.mailbox, departure.lane
+    zone, alike = mailbox.workspace.timezone, {"mailbox_id": mailbox.pk}
+    limit = limits.cap_of(mailbox, departure.now)
+    caps = [Cap("mailbox", mailbox.pk, zone, limit, "The mailbox has sent its {limit} of the day.", alike)]
+    if lane:
+        full = "The run has sent its {limit} of the day."
+        caps.append(Cap("lane", lane.pk, lane.timezone, lane.daily_limit, full, {"lane_id": lane.pk}))
+    if mailbox.phase in limits.RECOVERING or mailbox.domain.phase in limits.RECOVERING:
+        caps += _recovery_caps(mailbox, zone, alike)
+    caps += _shared_caps(departure, zone)
+    monthly = limit_of(mailbox.workspace, "monthly_sends")
+    if monthly is not None:
+        full, alike = (
+            "The workspace has sent the {limit} mails of its tier this month.",
+            {"workspace_id": mailbox.workspace_id},
+        )
+        caps.append(Cap(limits.MONTH, mailbox.workspace_id, zone, monthly, full, alike, monthly=True))
+    return caps
 
 
-def hold_unless_the_lane_is_open(departure: Departure) -> None:
-    if departure.lane is None or departure.lane.state == Lane.State.CLOSED:
-        raise Held(State.CANCELED, "The run was stopped.")
-    if departure.lane.state != Lane.State.OPEN:
-        raise Held(State.QUEUED, "The run is paused.", alike={"lane_id": departure.lane.pk})
+def _shared_caps(departure: Departure, zone: str) -> list[Cap]:
+    """What the mailboxes of a domain, and of a workspace, send in a day together, where somebody set a limit."""
+    mailbox, alike = departure.mailbox, {"mailbox_id": departure.mailbox.pk}
+    caps = [
+        Cap(
+            "domain", mailbox.domain_id, zone, settings.DOMAIN_DAILY_LIMIT,
+            "The mailboxes of its domain have sent their {limit} of the day.", alike,
+        ),
+        Cap(
+            "workspace", mailbox.workspace_id, zone, settings.WORKSPACE_DAILY_LIMIT,
+            "The workspace has sent its {limit} of the day.", {"workspace_id": mailbox.workspace_id},
+        ),
+    ]  # fmt: skip
+    return [cap for cap in caps if cap.limit] + _receiver_caps(departure, zone)
 
 
-def skip_unless_the_lead_is_there(departure: Departure) -> None:
+def _receiver_caps(departure: Departure, zone: str) -> list[Cap]:
+    """What one receiver gets from a domain in a day: as set, less while it asks for less."""
+    domain, address = departure.mailbox.domain, departure.message.to_email
+    if not address or not (settings.RECEIVER_DAILY_LIMIT or domain.slow_receivers):
+        return []  # nobody is asked for nothing
+    receiver = receivers.receiver_of(departure.mailbox.workspace, address)
+    asked = receivers.limit_for(domain, receiver, departure.now)
+    limit = min(filter(None, [settings.RECEIVER_DAILY_LIMIT, asked]), default=None)
+    if limit is None:
+        return []
+    full = f"{receiver} asked us to go slower: {{limit}} mails of its domain a day for now."
+    if limit != asked:
+        full = f"Its domain has sent {receiver} the {{limit}} mails of the day."
+    alike = {"mailbox_id": departure.mailbox.pk, "to_email__iendswith": address[address.index("@") :]}
+    return [Cap("receiver", receivers.owner_id(domain.pk, receiver), zone, limit, full, alike)]
+
+
+RECOVERY_PER_DOMAIN, RECOVERY_PER_WORKSPACE = 30, 100
+
+
+def _recovery_caps(mailbox: Mailbox, zone: str, alike: dict) -> list[Cap]:
+    """What all recovering mailboxes of a domain, and of a workspace, may send in a day together."""
+    full = "The recovering mailboxes of its {kind} have sent their {{limit}} of the day."
+    owners = (
+        ("domain", mailbox.domain_id, RECOVERY_PER_DOMAIN),
+        ("workspace", mailbox.workspace_id, RECOVERY_PER_WORKSPACE),
+    )
+    return [
+        Cap(f"recovering_{kind}", owner_id, zone, limit, full.format(kind=kind), alike)
+        for kind, owner_id, limit in owners
+    ]
+
+
+def the_lane_is_open(departure: Departure) -> Finding:
+    state = departure.lane.state if departure.lane else Lane.State.CLOSED
+    held = None
+    if state == Lane.State.CLOSED:
+        held = Held(State.CANCELED, "The run was stopped.")
+    elif state != Lane.State.OPEN:
+        held = Held(State.QUEUED, "The run is paused.", alike={"lane_id": departure.lane.pk})
+    return Finding("lane", {"state": state}, held)
+
+
+def the_lead_is_there(departure: Departure) -> Finding:
+    held = None
     if departure.lead is None:
-        raise Held(State.SKIPPED, "The lead was deleted.")
-    if departure.lead.email != departure.message.to_email:
-        raise Held(State.CANCELED, "The lead's address was changed.")
+        held = Held(State.SKIPPED, "The lead was deleted.")
+    elif departure.lead.email != departure.message.to_email:
+        held = Held(State.CANCELED, "The lead's address was changed.")
+    return Finding("lead", {}, held)
 
 
-def skip_if_the_lead_answered(departure: Departure) -> None:
-    replied_at, since = departure.lead.replied_at, departure.message.stops_after
-    if replied_at and since and replied_at >= since:
-        raise Held(State.SKIPPED, "The lead replied.")
+def the_lead_did_not_answer(departure: Departure) -> Finding:
+    replied_at = departure.lead and departure.lead.replied_at
+    since = departure.message.stops_after
+    answered = replied_at and since and replied_at >= since
+    held = Held(State.SKIPPED, "The lead replied.") if answered else None
+    return Finding("answer", {"replied_at": replied_at}, held)
 
 
-def skip_if_unhealthy(departure: Departure) -> None:
+def the_lead_is_healthy(departure: Departure) -> Finding:
+    if departure.lead is None:
+        return Finding("health", {})
     health, reasons = health_of(departure.lead)
-    if health == "red" and departure.lead.status != Lead.Status.BLOCKED:
-        raise Held(State.SKIPPED, f"The lead's health is red: {reasons[0]}")
+    red = health == "red" and departure.lead.status != Lead.Status.BLOCKED
+    held = Held(State.SKIPPED, f"The lead's health is red: {reasons[0]}") if red else None
+    return Finding("health", {"health": health, "reasons": reasons}, held)
 
 
-def skip_if_suppressed(departure: Departure) -> None:
-    found = is_suppressed(departure.mailbox.workspace, departure.message.to_email)
+def the_address_is_validated(departure: Departure) -> Finding:
+    """Without a verdict it goes back to the planner, which holds the lead until there is one."""
+    lead, workspace = departure.lead, departure.mailbox.workspace
+    held = Held(State.CANCELED, NOT_VALIDATED) if lead and awaits_validation(lead, workspace) else None
+    numbers = {"required": workspace.require_validation, "verdict": lead and lead.validation_status}
+    return Finding("validation", numbers, held)
+
+
+def the_address_is_not_suppressed(departure: Departure) -> Finding:
+    found, held = is_suppressed(departure.mailbox.workspace, departure.message.to_email), None
     # An answer by hand to somebody who said no was confirmed when it was written.
     confirmed = departure.message.kind == Message.Kind.MANUAL and found and found.kind == Suppression.Kind.REPLIED_NO
     if found and not confirmed:
-        raise Held(State.SKIPPED, f"The address must not be written to: {found.get_kind_display().lower()}.")
+        kind = found.get_kind_display().lower()
+        held = Held(State.SKIPPED, f"The address must not be written to: {kind}.")
+    return Finding("suppression", {"kind": found.kind if found else None}, held)
 
 
-def hold_if_the_mailbox_rests(departure: Departure) -> None:
-    mailbox, until = departure.mailbox, departure.now + timedelta(minutes=15)
+def the_mailbox_may_send(departure: Departure) -> Finding:
+    mailbox, reason = departure.mailbox, ""
     if mailbox.phase not in limits.MAY_SEND:
         reason = f"The mailbox is paused. {mailbox.paused_reason}".strip()
-        raise Held(State.QUEUED, reason, until=until, alike={"mailbox_id": mailbox.pk})
-    if mailbox.connection_status == Mailbox.Connection.AUTH_FAILED:
-        raise Held(State.QUEUED, "The mailbox cannot sign in.", until=until, alike={"mailbox_id": mailbox.pk})
+    elif mailbox.connection_status == Mailbox.Connection.AUTH_FAILED:
+        reason = "The mailbox cannot sign in."
+    look_again = {"until": departure.now + timedelta(minutes=15), "ends": False}
+    held = Held(State.QUEUED, reason, alike={"mailbox_id": mailbox.pk}, **look_again) if reason else None
+    numbers = {"phase": mailbox.phase, "phase_until": mailbox.phase_until, "connection": mailbox.connection_status}
+    return Finding("mailbox", numbers, held)
 
 
-def cancel_if_too_late(departure: Departure) -> None:
+def its_domain_may_send(departure: Departure) -> Finding:
+    domain, held = departure.mailbox.domain, None
+    if domain.phase not in limits.MAY_SEND:
+        look_again = {"until": departure.now + timedelta(minutes=15), "ends": False}
+        reason, alike = f"Its domain is paused. {domain.phase_reason}".strip(), {"mailbox_id": departure.mailbox.pk}
+        held = Held(State.QUEUED, reason, alike=alike, **look_again)
+    return Finding("domain", {"phase": domain.phase, "phase_until": domain.phase_until}, held)
+
+
+def the_receiver_is_not_held(departure: Departure) -> Finding:
+    """Mail to others goes on."""
+    address, mailbox, held = departure.message.to_email, departure.mailbox, None
+    if hold := limits.provider_hold(mailbox, address, departure.now):
+        until, reason = hold
+        domain = address[address.index("@") :]
+        alike = {"mailbox_id": mailbox.pk, "to_email__iendswith": domain, "kind": Message.Kind.CAMPAIGN}
+        held = Held(State.QUEUED, reason, until=until, alike=alike)
+    return Finding("receiver", {"until": hold and hold[0]}, held)
+
+
+def it_is_not_too_late(departure: Departure) -> Finding:
     not_after = departure.message.not_after
-    if not_after and departure.now > not_after:
-        raise Held(State.CANCELED, "The window closed before it could leave.")
+    late = not_after and departure.now > not_after
+    held = Held(State.CANCELED, "The window closed before it could leave.") if late else None
+    return Finding("window", {"not_after": not_after}, held)
 
 
-def hold_for_the_gap(departure: Departure) -> None:
-    free_at = departure.mailbox.next_free_at
+def the_gap_is_over(departure: Departure) -> Finding:
+    free_at, held = departure.mailbox.next_free_at, None
+    minutes = round(limits.gap_of(departure.mailbox, departure.lane) / timedelta(minutes=1), 1)
     if free_at and free_at > departure.now:
         alike = {"mailbox_id": departure.mailbox.pk, "kind": Message.Kind.CAMPAIGN}
-        raise Held(State.QUEUED, "The mailbox waits for its gap between two mails.", until=free_at, alike=alike)
+        reason = f"The mailbox waits for its gap of {minutes:g} min between two mails."
+        held = Held(State.QUEUED, reason, until=free_at, alike=alike)
+    return Finding("gap", {"gap_minutes": minutes, "free_at": free_at}, held)
+
+
+# Each looks at a departure and writes nothing. Those of the sender come last: they wait, the others end it.
+OF_THE_LEAD = (
+    the_lead_is_there, the_lead_did_not_answer, the_lead_is_healthy, the_address_is_validated,
+    the_address_is_not_suppressed,
+)  # fmt: skip
+OF_THE_SENDER = (
+    the_mailbox_may_send, its_domain_may_send, it_is_not_too_late, the_receiver_is_not_held, the_gap_is_over,
+)  # fmt: skip
+GUARDS = {
+    Message.Kind.CAMPAIGN: (the_lane_is_open, *OF_THE_LEAD, *OF_THE_SENDER),
+    Message.Kind.MANUAL: (
+        the_address_is_not_suppressed,
+        the_mailbox_may_send,
+        its_domain_may_send,
+        it_is_not_too_late,
+    ),
+}

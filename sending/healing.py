@@ -2,29 +2,26 @@
 
 healthy ⇄ warning → paused → quarantine → restricted_send → warm_recovery → healthy. Every move is made under the row's
 lock and leaves a StateTransition and an event. `now` is business time. What cannot be known moves nothing.
+
+Locks: a mailbox before its domain, and no second mailbox in the same transaction.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import transaction
-from django.db.models import Q
-
 from apikeys.events import record_event
-from sending.models import Domain, Health, Mailbox, Message, StateTransition
+from sending.models import Domain, Health, Mailbox, StateTransition
 
 Phase = Health.Phase
+Subject = Mailbox | Domain
 DAY = timedelta(days=1)
 MACHINE = "healing"
 
-WARN_BOUNCES, FEW_SENDS = 3, 60
-PAUSE_RATE = 0.03  # once there were FEW_SENDS
-PAUSE_BOUNCES, LAST_SENDS = 5, 100
-WARNING_LASTS = 7 * DAY
 COOLDOWNS = (1 * DAY, 3 * DAY, 7 * DAY)  # of the first, second and every later pause
 WARM_RATE, WARM_SENDS_AT_LEAST = 0.02, 50
 AFTER_PAUSE, AFTER_RELAPSE, AFTER_GRADUATION = -15, -25, 10
 RELAPSES = ((Phase.QUARANTINE, 2 * DAY), (Phase.PAUSED, 3 * DAY), (Phase.PAUSED, None))  # None: a person must look
+STOPPED = (Phase.PAUSED, Phase.QUARANTINE)
 
 
 @dataclass(frozen=True)
@@ -44,141 +41,121 @@ STAYS = {
 }
 
 
+WEAK_UP_TO, STRONG_ABOVE = 30, 70  # resilience: twice the mails and half as long again, or three quarters of the time
+
+
+def needs(subject: Subject) -> tuple[int, timedelta]:
+    """(mails without a bounce, time) that end the recovery phase it is in."""
+    stay, again = STAYS[subject.phase], subject.relapses > 0 or subject.pauses > 1
+    weak, strong = subject.resilience_score <= WEAK_UP_TO, subject.resilience_score > STRONG_ABOVE
+    sends = (stay.repeat_sends if again else stay.sends) * (2 if weak else 1)
+    return sends, (stay.repeat_days if again else stay.days) * DAY * (1.5 if weak else 0.75 if strong else 1)
+
+
 def locked(mailbox_id) -> Mailbox:
     """The row as it stands, locked as every commit locks it. Call it in a transaction."""
-    found = Mailbox.objects.select_for_update(no_key=True, of=("self",)).select_related("workspace")
+    found = Mailbox.objects.select_for_update(no_key=True, of=("self",)).select_related("workspace", "domain")
     return found.get(pk=mailbox_id)
 
 
-# --- What happens to a mailbox ----------------------------------------------------------------------------------------
+def locked_domain(domain_id) -> Domain:
+    found = Domain.objects.select_for_update(no_key=True, of=("self",)).select_related("workspace")
+    return found.get(pk=domain_id)
 
 
-@transaction.atomic
-def note_bounce(message: Message, *, now: datetime) -> None:
-    """A hard bounce of a mail of ours, counted once per mail; of one sent before the phase began it moves nothing."""
-    first = Message.objects.filter(pk=message.pk, hard_bounced_at=None).update(hard_bounced_at=now)
-    if not first:
-        return
-    mailbox = locked(message.mailbox_id)
-    mailbox.hard_bounce_count += 1
-    ours = mailbox.phase_since is None or (message.settled_at or now) >= mailbox.phase_since
-    mailbox.spell_bounced += 1 if ours else 0
-    mailbox.save(update_fields=["hard_bounce_count", "spell_bounced"])
-    if ours:
-        _judge(mailbox, now)
+def stopped_by_the_machine(mailbox: Mailbox) -> bool:
+    """What a person paused says nothing about its domain."""
+    by_machine = mailbox.phase_until is not None or mailbox.relapses >= len(RELAPSES)
+    return mailbox.phase == Phase.QUARANTINE or (mailbox.phase == Phase.PAUSED and by_machine)
 
 
-def _judge(mailbox: Mailbox, now: datetime) -> None:
-    sent, bounced = mailbox.spell_sent, mailbox.spell_bounced
-    said = f"{bounced} of {max(sent, bounced)} mails bounced."
-    if mailbox.phase in (Phase.HEALTHY, Phase.WARNING):
-        if sent >= FEW_SENDS and bounced / sent >= PAUSE_RATE or _bounced_lately(mailbox) >= PAUSE_BOUNCES:
-            pause(mailbox, reason=said, now=now)
-        elif bounced >= WARN_BOUNCES:
-            _warn(mailbox, said, now)
-    elif (
-        mailbox.phase == Phase.RESTRICTED_SEND
-        or mailbox.phase == Phase.WARM_RECOVERY
-        and bounced > WARM_RATE * max(sent, WARM_SENDS_AT_LEAST)
-    ):
-        _relapse(mailbox, said, now)
+# --- Down, of a locked row --------------------------------------------------------------------------------------------
 
 
-def _bounced_lately(mailbox: Mailbox) -> int:
-    """Hard bounces among the last 100 mails of the spell."""
-    tried = Message.objects.filter(Q(state=Message.State.SENT) | Q(hard_bounced_at__isnull=False), mailbox=mailbox)
-    if mailbox.phase_since:
-        tried = tried.filter(settled_at__gte=mailbox.phase_since)
-    lately = tried.order_by("-settled_at").values_list("hard_bounced_at", flat=True)[:LAST_SENDS]
-    return sum(bounced is not None for bounced in lately)
+def stop(subject: Subject, *, reason: str, now: datetime, **links) -> None:
+    """What sent stops: a pause, or a relapse of what was recovering. What stands still already is left alone."""
+    if subject.phase in STAYS:
+        relapse(subject, reason=reason, now=now)
+    elif subject.phase not in STOPPED:
+        pause(subject, reason=reason, now=now, **links)
 
 
-def _warn(mailbox: Mailbox, reason: str, now: datetime) -> None:
-    """The spell goes on: a warning does not forget what was counted."""
-    if mailbox.phase == Phase.WARNING:
-        Mailbox.objects.filter(pk=mailbox.pk).update(phase_until=now + WARNING_LASTS)
-        return
-    since = mailbox.phase_since
-    move(mailbox, Phase.WARNING, reason=reason, until=now + WARNING_LASTS, now=now, since=since)
+def pause(subject: Subject, *, reason: str, now: datetime, **links) -> None:
+    """The machine's pause: it cools down, longer each time, and then heals step by step."""
+    wait = COOLDOWNS[min(subject.pauses, len(COOLDOWNS) - 1)]
+    subject.pauses += 1
+    score(subject, AFTER_PAUSE)
+    move(subject, Phase.PAUSED, reason=reason, until=now + wait, now=now, **links)
 
 
-def note_block(message: Message, *, reason: str, now: datetime) -> None:
-    """A receiver's policy is against the sender: it stops, the leads are kept."""
-    with transaction.atomic():
-        mailbox = locked(message.mailbox_id)
-        if mailbox.phase in (Phase.HEALTHY, Phase.WARNING):
-            pause(mailbox, reason=reason, now=now, message_id=message.pk)
-        elif mailbox.phase in STAYS:
-            _relapse(mailbox, reason, now)
+def pause_with_its_domain(mailbox: Mailbox, domain: Domain, *, now: datetime) -> None:
+    """It is not this mailbox's fault, so no score is taken."""
+    reason = f"{domain.name} was stopped: {domain.phase_reason}"
+    move(mailbox, Phase.PAUSED, reason=reason, until=domain.phase_until or now + COOLDOWNS[0], now=now)
 
 
-def pause(mailbox: Mailbox, *, reason: str, now: datetime, **links) -> None:
-    """The machine's pause, of a locked row: it cools down, longer each time, and then heals step by step."""
-    wait = COOLDOWNS[min(mailbox.pauses, len(COOLDOWNS) - 1)]
-    mailbox.pauses += 1
-    score(mailbox, AFTER_PAUSE)
-    move(mailbox, Phase.PAUSED, reason=reason, until=now + wait, now=now, **links)
-
-
-def _relapse(mailbox: Mailbox, reason: str, now: datetime) -> None:
-    to, wait = RELAPSES[min(mailbox.relapses, len(RELAPSES) - 1)]
-    mailbox.relapses += 1
-    score(mailbox, AFTER_RELAPSE)
+def relapse(subject: Subject, *, reason: str, now: datetime) -> None:
+    to, wait = RELAPSES[min(subject.relapses, len(RELAPSES) - 1)]
+    subject.relapses += 1
+    score(subject, AFTER_RELAPSE)
     until = now + wait if wait else None
     reason = f"A relapse: {reason}" if wait else f"The third relapse, a person must look: {reason}"
-    move(mailbox, to, reason=reason, until=until, now=now)
+    move(subject, to, reason=reason, until=until, now=now)
 
 
-def score(subject, change: int) -> None:
+def score(subject: Subject, change: int) -> None:
     subject.resilience_score = min(100, max(0, subject.resilience_score + change))
 
 
 # --- The move itself --------------------------------------------------------------------------------------------------
 
-SPELL = {"spell_sent": 0, "spell_bounced": 0, "checks_passed": 0, "checks_failed": 0}
-_EVENTS = {Phase.PAUSED: "mailbox.paused", Phase.HEALTHY: "mailbox.resumed"}
+_COUNTED = ("pauses", "relapses", "resilience_score")
+_MAILBOX_EVENTS = {
+    Phase.PAUSED: ("mailbox.paused", "was paused."),
+    Phase.QUARANTINE: ("mailbox.entered_quarantine", "is in quarantine."),
+    Phase.RESTRICTED_SEND: ("mailbox.entered_restricted_send", "sends a few mails a day."),
+    Phase.WARM_RECOVERY: ("mailbox.entered_warm_recovery", "warms up again."),
+    Phase.HEALTHY: ("mailbox.resumed", "sends again."),
+}
 
 
 def move(
-    mailbox: Mailbox, to: str, *, reason: str, now: datetime, until=None, since=None, actor=MACHINE, **links
+    subject: Subject, to: str, *, reason: str, now: datetime, until=None, since=None, actor=MACHINE, **links
 ) -> None:
-    """A locked mailbox to another phase. A new spell begins, except for a warning (`since`: when its spell began)."""
-    before, keeps = mailbox.phase, to == Phase.WARNING or (mailbox.phase == Phase.WARNING and to == Phase.HEALTHY)
-    fields = {} if keeps else dict(SPELL)
-    fields |= {
-        "phase": to, "phase_since": since if keeps else now, "phase_until": until, "pauses": mailbox.pauses,
-        "relapses": mailbox.relapses, "resilience_score": mailbox.resilience_score,
-        "paused_reason": "" if to == Phase.HEALTHY else reason[:300],
-    }  # fmt: skip
+    """A locked row to another phase. A new spell begins, but between healthy and warning (`since`: when it began)."""
+    before = subject.phase
+    keeps = {before, to} <= {Phase.HEALTHY, Phase.WARNING}
+    fields = {} if keeps else dict(subject.NEW_SPELL)
+    fields |= {name: getattr(subject, name) for name in _COUNTED}
+    fields |= {"phase": to, "phase_since": since if keeps else now, "phase_until": until}
+    fields[subject.REASON] = "" if to == Phase.HEALTHY else reason[:300]
+    if isinstance(subject, Mailbox) and to in STOPPED and before not in STOPPED:
+        fields["stopped_at"] = now
     for name, value in fields.items():
-        setattr(mailbox, name, value)
-    mailbox.save(update_fields=list(fields))
-    _record(mailbox, StateTransition.Kind.MAILBOX, mailbox.email, before, reason, actor, now)
-    kind = _EVENTS.get(to) if not (before == Phase.WARNING and to == Phase.HEALTHY) else None
-    said = {Phase.PAUSED: "was paused.", Phase.HEALTHY: "sends again."}.get(to, f"went from {before} to {to}.")
-    record_event(
-        workspace=mailbox.workspace, kind=kind or "mailbox.phase_changed", summary=f"{mailbox.email} {said} {reason}",
-        now=now, mailbox_id=str(mailbox.pk), from_phase=before, to_phase=to, **links,
-    )  # fmt: skip
+        setattr(subject, name, value)
+    subject.save(update_fields=list(fields))
+    _record(subject, before, reason, actor, now)
+    _tell(subject, before, reason, now, **links)
 
 
-def _record(subject, kind: str, name: str, before: str, reason: str, actor: str, now: datetime) -> None:
+def _record(subject: Subject, before: str, reason: str, actor: str, now: datetime) -> None:
+    kinds = StateTransition.Kind
     StateTransition.objects.create(
-        workspace=subject.workspace, created_at=now, kind=kind, subject_id=subject.pk, name=name, from_phase=before,
-        to_phase=subject.phase, reason=reason[:300], actor=actor[:40],
+        workspace=subject.workspace, created_at=now, subject_id=subject.pk, name=str(subject), from_phase=before,
+        kind=kinds.MAILBOX if isinstance(subject, Mailbox) else kinds.DOMAIN, to_phase=subject.phase,
+        reason=reason[:300], actor=actor[:40],
     )  # fmt: skip
 
 
-def move_domain(domain: Domain, to: str, *, reason: str, now: datetime, until=None, actor=MACHINE) -> None:
-    """A locked domain to another phase."""
-    before = domain.phase
-    domain.phase, domain.phase_since, domain.phase_until = to, now, until
-    domain.phase_reason = "" if to == Phase.HEALTHY else reason[:300]
-    domain.save(
-        update_fields=["phase", "phase_since", "phase_until", "phase_reason", "resilience_score", "warning_count"]
-    )
-    _record(domain, StateTransition.Kind.DOMAIN, domain.name, before, reason, actor, now)
+def _tell(subject: Subject, before: str, reason: str, now: datetime, **links) -> None:
+    is_mailbox = isinstance(subject, Mailbox)
+    name = "mailbox" if is_mailbox else "domain"
+    kind, said = f"{name}.phase_changed", f"went from {before} to {subject.phase}."
+    if is_mailbox and not {before, subject.phase} <= {Phase.HEALTHY, Phase.WARNING}:
+        kind, said = _MAILBOX_EVENTS[subject.phase]
+    if kind == "mailbox.resumed" and before == Phase.WARM_RECOVERY:
+        kind, said = "mailbox.healed", "is healthy again."
     record_event(
-        workspace=domain.workspace, kind="domain.phase_changed", summary=f"{domain.name}: {before} → {to}. {reason}",
-        now=now, domain_id=str(domain.pk), from_phase=before, to_phase=to,
+        workspace=subject.workspace, kind=kind, summary=f"{subject} {said} {reason}", now=now,
+        **{f"{name}_id": str(subject.pk)}, from_phase=before, to_phase=subject.phase, **links,
     )  # fmt: skip

@@ -12,30 +12,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-import inscriptis
-
-from sending.bounces import Bounce, Report, read_complaint, read_daemon_text, read_notification
+from sending import auto_words
+from sending.bounce_text import read_daemon_text
+from sending.bounces import Bounce, Report, read_complaint, read_notification
+from sending.html_text import text_of_html
 from sending.opt_out import is_opt_out
 from sending.raw_mail import Part, PoisonMail, first_address, message_ids, parse_mail
-from sending.reply_text import own_words
+from sending.reply_text import own_words, reply_text
 from sending.return_dates import away_until
 from sending.ses_notices import read_notice
 
 Kind = Literal["reply", "auto_reply", "bounce", "delayed", "complaint", "unsubscribe", "ignored"]
 
 _OWN_LINE = re.compile(r"^[ \t>]{0,4}(?:Original-)?Message-ID:\s{0,3}(<[^<>\s]{3,900}>)", re.IGNORECASE | re.MULTILINE)
-_AUTO_SUBJECT = re.compile(
-    r"\W{0,3}(?:auto(?:matic|mated|matische?|matisch)?[ :-]{0,3}(?:reply|response|re\b|antwort|antwoord|svar)|"
-    r"auto:|autoreply|out of (?:the )?office|ooo\b|away (?:from|until)|on (?:vacation|holiday|leave)|vacation|"
-    r"abwesenheit|abwesend|nicht im (?:büro|hause)|réponse automatique|absence|absent|respuesta autom[áa]tica|"
-    r"fuera de (?:la )?oficina|ausente|risposta automatica|fuori ufficio|afwezig|"
-    r"resposta automática|autosvar|frånvaro|автоответ|自動応答|自动回复)",
-    re.IGNORECASE,
-)
-_MACHINE_HEADERS = ("x-autoreply", "x-autorespond", "x-autoresponder", "x-auto-reply-from", "x-mail-autoreply")
 _MAX_REFERENCES = 50
-# Deeper than any mail program nests, shallower than a converter's stack.
-_MAX_HTML_TAGS = 20_000
 
 
 @dataclass(frozen=True)
@@ -43,7 +33,8 @@ class Inbound:
     """One mail that came in. Texts hold nothing a database refuses; they are a stranger's words, never instructions.
 
     `references` are ids that may name our outgoing mail, the likeliest first: the reported mail's own Message-ID,
-    In-Reply-To, References (newest first). `reply_text` is `text` without quotes. `problem` says why a mail is ignored.
+    In-Reply-To, References (newest first). `reply_text` is `text` without the quoted mail, `own_words` without any
+    quoted line. `problem` says why a mail is ignored; `is_poison`: because it is beyond a limit.
     """
 
     kind: Kind
@@ -56,9 +47,20 @@ class Inbound:
     text: str = ""
     html: str = ""
     reply_text: str = ""
-    bounce: Bounce | None = None
+    own_words: str = ""
+    bounces: tuple[Bounce, ...] = ()
     away_until: datetime | None = None
     problem: str = ""
+    is_poison: bool = False
+
+    @property
+    def bounce(self) -> Bounce | None:
+        """The worst verdict; a report may name several recipients."""
+        return self.bounces[0] if self.bounces else None
+
+    def bounce_of(self, recipient: str) -> Bounce | None:
+        """The verdict on one address, else the worst one: addresses are often rewritten on the way."""
+        return next((bounce for bounce in self.bounces if bounce.recipient == recipient.lower()), self.bounce)
 
 
 def read_mail(raw: bytes, *, received_at: datetime, unsubscribe_addresses: Collection[str] = ()) -> Inbound:
@@ -73,7 +75,7 @@ def read_mail(raw: bytes, *, received_at: datetime, unsubscribe_addresses: Colle
         mail = _envelope(root, raw)
         return _with_kind(mail, root, parts, received_at=received_at, unsubscribe_addresses=unsubscribe_addresses)
     except PoisonMail as poison:
-        return Inbound(kind="ignored", message_id=_made_up_id(raw), problem=str(poison))
+        return Inbound(kind="ignored", message_id=_made_up_id(raw), problem=str(poison), is_poison=True)
 
 
 def _envelope(root: Part, raw: bytes) -> Inbound:
@@ -90,7 +92,8 @@ def _envelope(root: Part, raw: bytes) -> Inbound:
         references=_dedupe(in_reply_to + message_ids(root.header("references"))[::-1]),
         text=text,
         html=html,
-        reply_text=own_words(text),
+        reply_text=reply_text(text),
+        own_words=own_words(text),
     )
 
 
@@ -105,18 +108,18 @@ def _with_kind(
     if _asks_by_address(mail, root, unsubscribe_addresses):
         return replace(mail, kind="unsubscribe")
     if _is_automatic(root):
-        away = away_until(f"{mail.subject}\n{mail.reply_text}", received_at=received_at)
+        away = away_until(f"{mail.subject}\n{mail.own_words}", received_at=received_at)
         return replace(mail, kind="auto_reply", away_until=away)
     if _is_calendar(parts):
         return replace(mail, kind="ignored", problem="A calendar answer.")
-    return replace(mail, kind="unsubscribe") if is_opt_out(mail.reply_text) else mail
+    return replace(mail, kind="unsubscribe") if is_opt_out(mail.own_words) else mail
 
 
 def _reported(mail: Inbound, report: Report, root: Part) -> Inbound:
     """A report names our mail in the copy it returns; that id goes first."""
     references = _dedupe(_returned_ids(list(root.walk()), not_this=mail.message_id) + mail.references)
     problem = "A report that needs no action." if report.kind == "ignored" else ""
-    return replace(mail, kind=report.kind, bounce=report.bounce, references=references, problem=problem)
+    return replace(mail, kind=report.kind, bounces=report.bounces, references=references, problem=problem)
 
 
 def _returned_ids(parts: list[Part], *, not_this: str) -> tuple[str, ...]:
@@ -140,25 +143,29 @@ def _asks_by_address(mail: Inbound, root: Part, addresses: Collection[str]) -> b
     if mail.to_email in addresses or local == "unsubscribe" or local.startswith("unsubscribe+"):
         return True
     return bool(root.header("x-apple-unsubscribe")) or (
-        mail.subject.lower().strip(" .!") == "unsubscribe" and not mail.reply_text
+        mail.subject.lower().strip(" .!") == "unsubscribe" and not mail.own_words
     )
 
 
 def _is_vacation(root: Part) -> bool:
     """An automatic reply by its title, so that a postmaster's holiday is no bounce."""
-    return bool(_AUTO_SUBJECT.match(root.header("subject"))) and not root.header("x-failed-recipients")
+    return bool(auto_words.SUBJECT.match(root.header("subject"))) and not root.header("x-failed-recipients")
 
 
 def _is_automatic(root: Part) -> bool:
     """RFC 3834 and its older cousins, then the subject."""
     submitted = root.header("auto-submitted").lower()
-    if submitted and not submitted.startswith("no"):
+    if submitted:
+        return not submitted.startswith("no")
+    if any(root.header(name).lower() not in ("", "no", "false") for name in auto_words.HEADERS):
         return True
-    if any(root.header(name) not in ("", "no") for name in _MACHINE_HEADERS):
+    precedence = root.header("precedence").lower()
+    if precedence in auto_words.PRECEDENCE or "autoresponder" in root.header("x-post-messageclass").lower():
         return True
-    if root.header("precedence").lower() in ("auto_reply", "auto-reply"):
+    if precedence in auto_words.BULK and root.header("x-auto-response-suppress"):
         return True
-    return bool(_AUTO_SUBJECT.match(root.header("subject")))
+    # Only machines ask not to be answered (RFC 5321 §4.5.5).
+    return root.header("return-path") == "<>" or bool(auto_words.SUBJECT.match(root.header("subject")))
 
 
 def _is_calendar(parts: list[Part]) -> bool:
@@ -175,18 +182,7 @@ def _bodies(root: Part) -> tuple[str, str]:
             text = text or part.text()
         elif part.content_type == "text/html":
             html = html or part.text()
-    return text if text.strip() else _text_of(html), html
-
-
-def _text_of(html: str) -> str:
-    """HTML as text, quoted mails left out."""
-    if not html.strip() or html.count("<") > _MAX_HTML_TAGS:
-        return ""
-    html = re.split(r"<(?:blockquote|div[^<>]{0,200}(?:gmail_quote|divRplyFwdMsg|yahoo_quoted))", html, maxsplit=1)[0]
-    try:
-        return inscriptis.get_text(html).strip()
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, AssertionError):
-        return re.sub(r"<[^<>]{0,2000}>", " ", html).strip()
+    return text if text.strip() else text_of_html(html), html
 
 
 def _dedupe(ids: tuple[str, ...]) -> tuple[str, ...]:

@@ -7,14 +7,15 @@ import uuid
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import F, Q
 
 from apikeys.events import record_event
 from leads.models import Lead, Suppression
 from leads.services import lock_address, record_activity, suppress
-from outbound.clock import real_now
-from sending import guards, healing, limits
+from outbound import failpoints
+from outbound.clock import lease_now, real_now
+from sending import blame, guards, limits, receivers
 from sending.models import Lane, Mailbox, Message
 from sending.providers.base import SendResult
 from sending.states import move
@@ -25,6 +26,7 @@ STOPPED = "The run was stopped."
 GIVE_UP_AFTER = timedelta(hours=72)
 # Connection troubles that a minute will not cure: one try in a quarter of an hour.
 NEEDS_A_PERSON = frozenset({"auth_failed", "certificate_invalid", "tls_failed", "tls_required", "address_refused"})
+REST_FOR_A_PERSON = timedelta(minutes=15)
 
 
 class Lost(Exception):
@@ -34,7 +36,6 @@ class Lost(Exception):
 def claim(mailbox: Mailbox, *, now: datetime, limit: int) -> list[Message]:
     """T1: take due messages of one mailbox, oldest first, from open lanes only. Others skip what we hold."""
     token = uuid.uuid4()
-    lease = real_now() + timedelta(seconds=settings.CLAIM_LEASE_SECONDS)
     with transaction.atomic():
         due = Message.objects.filter(Q(lane=None) | Q(lane__state=Lane.State.OPEN), mailbox=mailbox, state=State.QUEUED)
         ids = list(
@@ -44,8 +45,10 @@ def claim(mailbox: Mailbox, *, now: datetime, limit: int) -> list[Message]:
             .values_list("id", flat=True)[:limit]
         )
         Message.objects.filter(id__in=ids).update(
-            state=State.CLAIMED, token=token, lease_until=lease, attempt=F("attempt") + 1
+            state=State.CLAIMED, token=token, lease_until=_lease_end(), attempt=F("attempt") + 1
         )
+        failpoints.hit("T1.claiming")
+    failpoints.hit("T1.claimed")
     rows = Message.objects.filter(id__in=ids).select_related(
         "body", "lane", "thread", "workspace", "mailbox__workspace"
     )
@@ -54,9 +57,17 @@ def claim(mailbox: Mailbox, *, now: datetime, limit: int) -> list[Message]:
 
 def renew(message: Message) -> bool:
     """Before each message of a batch: is it still ours, and for long enough?"""
-    lease = real_now() + timedelta(seconds=settings.CLAIM_LEASE_SECONDS)
-    held = Message.objects.filter(pk=message.pk, token=message.token, state=State.CLAIMED, lease_until__gt=real_now())
-    return bool(held.update(lease_until=lease))
+    return bool(_ours(message).update(lease_until=_lease_end()))
+
+
+def _ours(message: Message):
+    """The row, while our claim of it lasts."""
+    held = Message.objects.filter(pk=message.pk, token=message.token, state=State.CLAIMED)
+    return held.filter(lease_until__gt=lease_now())
+
+
+def _lease_end():
+    return lease_now(plus=timedelta(seconds=settings.CLAIM_LEASE_SECONDS))
 
 
 def commit(message: Message, *, now: datetime) -> bool:
@@ -70,11 +81,16 @@ def commit(message: Message, *, now: datetime) -> bool:
             departure = _lock(message, now)
             if departure is None:
                 return False
+            failpoints.hit("T3.locked")
             guards.check(departure)
             reserved = guards.reserve(departure)
-            _occupy(departure)
-            if not move(message, State.COMMITTED, token=message.token, committed_at=real_now(), reserved=reserved):
+            failpoints.hit("T3.reserved")
+            if not move(
+                message, State.COMMITTED, token=message.token, committed_at=lease_now(), reserved=reserved,
+                caps=departure.caps, departed_at=now, next_free_at=_occupy(departure),
+            ):  # fmt: skip
                 raise Lost
+            failpoints.hit("T3.committing")
             return True
     except guards.Held as held:
         put_off(message, held, now=now)
@@ -89,26 +105,34 @@ def _lock(message: Message, now: datetime) -> guards.Departure | None:
     lead = Lead.objects.select_for_update(no_key=True).filter(pk=message.lead_id).first() if message.lead_id else None
     mailbox = (
         Mailbox.objects.select_for_update(no_key=True, of=("self",))
-        .select_related("workspace")
+        .select_related("workspace", "domain")
         .get(pk=message.mailbox_id)
     )
-    ours = Message.objects.filter(pk=message.pk, token=message.token, state=State.CLAIMED, lease_until__gt=real_now())
-    return guards.Departure(message, lane or None, lead, mailbox, now) if ours.exists() else None
+    return guards.Departure(message, lane or None, lead, mailbox, now) if _ours(message).exists() else None
 
 
-def _occupy(departure: guards.Departure) -> None:
-    """The gap starts with the commit: a crash after it costs a slot, the other order could break the promise."""
-    if departure.message.kind == Message.Kind.CAMPAIGN:
-        gap = limits.gap_of(departure.mailbox, departure.lane)
-        free_at = departure.now + limits.jittered(gap, str(departure.message.pk))
-        Mailbox.objects.filter(pk=departure.mailbox.pk).update(next_free_at=free_at)
+def _occupy(departure: guards.Departure) -> datetime | None:
+    """The gap starts with the commit: a crash after it costs a slot, the other order could break the promise.
+
+    Returns when the mailbox is free again; none for mail by hand, which keeps no gap.
+    """
+    if departure.message.kind != Message.Kind.CAMPAIGN:
+        return None
+    gap = limits.gap_of(departure.mailbox, departure.lane)
+    free_at = departure.now + limits.jittered(gap, seed_of(departure.message))
+    Mailbox.objects.filter(pk=departure.mailbox.pk).update(next_free_at=free_at)
+    return free_at
+
+
+def seed_of(message: Message) -> str:
+    return message.workspace.chance(message.pk, message.to_email, message.subject)
 
 
 def put_off(message: Message, held: guards.Held, *, now: datetime) -> None:
     """A guard's word on the record. Waiting costs no attempt."""
-    fields = {"state_reason": held.reason, "lease_until": None}
+    fields = {"state_reason": held.reason, "lease_until": None, "attempt": max(0, message.attempt - 1)}
     if held.state == State.QUEUED:
-        fields |= {"send_at": held.until or message.send_at, "attempt": max(0, message.attempt - 1)}
+        fields["send_at"] = held.until or message.send_at
     else:
         fields["settled_at"] = now
     move(message, held.state, token=message.token, **fields)
@@ -141,9 +165,12 @@ def settle(message: Message, result: SendResult, *, now: datetime) -> None:
         with transaction.atomic():
             hold_rows(message, address=result.outcome == "refused")
             SETTLERS[result.outcome](message, result, now)
-    except DatabaseError:
+            failpoints.hit("T5.settling")
+        failpoints.hit("T5.settled")
+    except (DatabaseError, InterfaceError):
         message.state = before  # so that it can be written down once more
         raise
+    receivers.note_answer(message, result, now=now)
 
 
 def hold_rows(message: Message, *, address: bool = False) -> None:
@@ -175,14 +202,15 @@ def book_sent(message: Message, *, now: datetime) -> None:
 
 def _try_later(message: Message, result: SendResult, now: datetime) -> None:
     """4xx, or no connection. From `committed` it was answered, so the caps' slots come back."""
-    if now - message.created_at > GIVE_UP_AFTER:
+    last_try = (message.tried_since or message.created_at) + GIVE_UP_AFTER
+    if now >= last_try:
         _refused(message, SendResult("refused", code="expired", detail=f"Gave up after 72 hours. {result.detail}"), now)
         return
     reserved = message.reserved.values() if message.state == State.COMMITTED else ()
     wait = timedelta(seconds=result.retry_after) if result.retry_after else BACKOFF * 2 ** min(message.attempt - 1, 10)
     if move(
         message, State.QUEUED, token=message.token, 
-        send_at=now + limits.jittered(wait, f"{message.pk}{message.attempt}"),
+        send_at=min(now + limits.jittered(wait, f"{seed_of(message)}{message.attempt}"), last_try),
         state_reason=f"{result.code} {result.detail}".strip()[:400], reserved={},
     ):  # fmt: skip
         limits.give_back(reserved)
@@ -192,11 +220,23 @@ def _try_later(message: Message, result: SendResult, now: datetime) -> None:
 
 def _rest(mailbox: Mailbox, result: SendResult) -> None:
     """The mailbox's own trouble: tell the operator, and leave the server alone for a while."""
-    wait = timedelta(minutes=15 if result.code in NEEDS_A_PERSON else 1)
-    status = {"connection_status": Mailbox.Connection.AUTH_FAILED} if result.code == "auth_failed" else {}
+    wait = REST_FOR_A_PERSON if result.code in NEEDS_A_PERSON else timedelta(minutes=1)
+    status = {"connection_status": Mailbox.Connection.AUTH_FAILED} if result.code in NEEDS_A_PERSON else {}
     Mailbox.objects.filter(pk=mailbox.pk).update(
         connection_detail=result.detail[:300], retry_connection_at=real_now() + wait, **status
     )
+
+
+def may_try(mailbox: Mailbox) -> bool:
+    """Whether the server may be asked now. After a failed sign-in the try is taken: nobody else has one for a while."""
+    now, rests_until = real_now(), mailbox.retry_connection_at
+    if rests_until and rests_until > now:
+        return False
+    if mailbox.connection_status != Mailbox.Connection.AUTH_FAILED:
+        return True
+    mine = Mailbox.objects.filter(pk=mailbox.pk, retry_connection_at=rests_until)
+    mailbox.retry_connection_at = now + REST_FOR_A_PERSON
+    return bool(mine.update(retry_connection_at=mailbox.retry_connection_at))
 
 
 def connected(mailbox: Mailbox) -> None:
@@ -217,7 +257,7 @@ def _refused(message: Message, result: SendResult, now: datetime) -> None:
     limits.give_back(reserved)
     _log(message, "email.refused", f"Refused for {message.to_email}: {result.detail}", now)
     if result.blame == "recipient" and result.code.startswith(("5.1", "550", "551", "553")):
-        healing.note_bounce(message, now=now)
+        blame.note_bounce(message, now=now)
         suppress(
             workspace=message.workspace, value=message.to_email, kind=Suppression.Kind.BOUNCED, now=now,
             reason=result.detail,
@@ -228,7 +268,7 @@ def _refused(message: Message, result: SendResult, now: datetime) -> None:
 
 def _block(message: Message, result: SendResult, now: datetime) -> None:
     """A policy against us would refuse every other lead's mail too: the mailbox stops, the leads are kept."""
-    healing.note_block(message, reason=f"A receiver blocks its mail: {result.detail}", now=now)
+    blame.note_block(message, reason=f"A receiver blocks its mail: {result.detail}", now=now)
 
 
 def _unknown(message: Message, result: SendResult, now: datetime) -> None:
@@ -252,24 +292,29 @@ def reap() -> dict[str, int]:
 
     A claim can go back safely: no dot follows without a commit. A commit cannot: its dot may have been sent.
     """
-    now = real_now()
-    grace = now - timedelta(seconds=settings.UNKNOWN_AFTER_SECONDS)
+    now, grace = real_now(), lease_now(plus=-timedelta(seconds=settings.UNKNOWN_AFTER_SECONDS))
     lost = Message.objects.filter(state=State.COMMITTED, committed_at__lt=grace).select_related("workspace", "lane")
     parked = sum(_park(message, now) for message in lost.order_by("committed_at")[:200])
-    return {"freed": _free(now), "parked": parked, "canceled": _sweep(now)}
+    done = {"freed": _free(), "parked": parked, "canceled": _sweep(now)}
+    failpoints.hit("reap.done")
+    return done
 
 
 @transaction.atomic
-def _free(now: datetime) -> int:
-    expired = Message.objects.filter(state=State.CLAIMED, lease_until__lt=now).select_for_update(skip_locked=True)
+def _free() -> int:
+    expired = Message.objects.filter(state=State.CLAIMED, lease_until__lt=lease_now())
+    expired = expired.select_for_update(skip_locked=True)
     ids = list(expired.order_by("id").values_list("id", flat=True))
-    return Message.objects.filter(pk__in=ids).update(state=State.QUEUED, token=None, lease_until=None)
+    freed = Message.objects.filter(pk__in=ids).update(state=State.QUEUED, token=None, lease_until=None)
+    failpoints.hit("reap.freeing")
+    return freed
 
 
 @transaction.atomic
 def _park(message: Message, now: datetime) -> bool:
     result = SendResult("unknown", detail="The sender went away between handing the message over and the answer.")
     _unknown(message, result, now + message.workspace.clock_offset)
+    failpoints.hit("reap.parking")
     return message.state == State.UNKNOWN
 
 

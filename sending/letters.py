@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from outbound import failpoints
 from outbound.clock import real_now
 from sending.mime import Letter, letter_bytes, message_id_for
 from sending.models import Mailbox, Message, MessageBody
@@ -42,6 +43,7 @@ def parcel_for(message: Message) -> Parcel:
             body.raw, body.sha256 = raw, digest
         else:  # another worker has made them since: the first ones count
             body.refresh_from_db(fields=["raw", "sha256"])
+        failpoints.hit("render.stored")
     return Parcel(
         message_id=str(message.id),
         rfc_message_id=message.rfc_message_id,

@@ -1,11 +1,15 @@
 """What mailboxes and domains look like from outside (Superkabe §7.6, §7.7); REST and MCP use the same classes."""
 
+from datetime import datetime
+
 from rest_framework import serializers
 
-from outbound.api.serializers import Input, Moment, Output, Text, moment
-from sending import limits
-from sending.mailboxes import is_ramping
+from outbound.api.serializers import Flag, Input, Moment, Output, Text, moment
+from sending import limits, reading
+from sending.dns_watch import infrastructure_score
+from sending.mailboxes import PRESETS, is_ramping, with_preset
 from sending.models import Domain, Mailbox
+from sending.outlook import outlook
 
 # The phase in the contract's words (decisions §4).
 SHOWN = {
@@ -21,11 +25,26 @@ class HealthOutput(Output):
     status = serializers.SerializerMethodField(help_text=", ".join(STATUSES))
     recovery_phase = serializers.SerializerMethodField(help_text=f"null when healthy; {', '.join(RECOVERY)}")
 
+    next_step = serializers.SerializerMethodField(help_text="What comes next by itself, or who must act; or null.")
+    next_step_at = serializers.SerializerMethodField(help_text="When, at the earliest; null when nobody can say.")
+
     def get_status(self, row) -> str:
         return SHOWN[row.phase]
 
+    def get_next_step(self, row) -> str | None:
+        return outlook(row)[0]
+
+    def get_next_step_at(self, row) -> str | None:
+        return moment(outlook(row)[1])
+
     def get_recovery_phase(self, row) -> str | None:
         return row.phase if row.phase in RECOVERY else None
+
+
+class HeldProviderOutput(Output):
+    provider = serializers.CharField(help_text="Such as google or microsoft.")
+    since = Moment()
+    until = Moment()
 
 
 class MailboxOutput(HealthOutput):
@@ -33,7 +52,7 @@ class MailboxOutput(HealthOutput):
     email = serializers.CharField()
     source_platform = serializers.SerializerMethodField(help_text="sequencer: this server sends.")
     smtp_status = serializers.SerializerMethodField(help_text="ok, degraded, failing or unknown")
-    imap_status = serializers.SerializerMethodField(help_text="unknown: nothing is read over IMAP yet.")
+    imap_status = serializers.SerializerMethodField(help_text="ok, degraded, failing, or unknown: not read over IMAP.")
     total_sent_count = serializers.IntegerField()
     hard_bounce_count = serializers.IntegerField()
     warmup_status = serializers.SerializerMethodField(help_text="off, active or paused: the ramp up to daily_limit.")
@@ -47,13 +66,28 @@ class MailboxOutput(HealthOutput):
     cap_today = serializers.SerializerMethodField(help_text="daily_limit, or less while it ramps up or recovers.")
     sent_today = serializers.IntegerField()
     send_gap_minutes = serializers.SerializerMethodField()
+    imap_detail = serializers.SerializerMethodField(help_text="What the last look that failed said.")
+    imap_lag_seconds = serializers.SerializerMethodField(
+        help_text="How old the last complete look into its folders is; null while there was none."
+    )
+    sent_folder_proves = serializers.SerializerMethodField(
+        help_text="Whether its Sent folder settles a send of unknown fate: three in a row were found there in time."
+    )
+    append_to_sent = serializers.BooleanField(help_text="Whether we put a copy of what is sent into its Sent folder.")
     connection_detail = Text(help_text="What the last failed connection said.")
     phase_reason = Text(source="paused_reason")
-    phase_since = Moment()
+    phase_since = Moment(allow_null=True)
     phase_until = serializers.SerializerMethodField(
         help_text="When it is looked at again; null when it is healthy, or only a person can resume it."
     )
-    last_sent_at = Moment()
+    held_providers = serializers.SerializerMethodField(
+        help_text="Receivers it does not write to for now, since its bounces were from there; others' mail goes on."
+    )
+    last_sent_at = Moment(allow_null=True)
+
+    def get_held_providers(self, mailbox) -> HeldProviderOutput(many=True):
+        held = limits.held_providers(mailbox, mailbox.now)
+        return HeldProviderOutput(held, many=True).data
 
     def get_source_platform(self, mailbox) -> str:
         return PLATFORM
@@ -66,7 +100,17 @@ class MailboxOutput(HealthOutput):
         return "degraded" if mailbox.connection_detail else "ok"
 
     def get_imap_status(self, mailbox) -> str:
-        return "unknown"
+        return reading.status_of(mailbox)
+
+    def get_imap_detail(self, mailbox) -> str:
+        watch = reading.watch_of(mailbox)
+        return watch.detail if watch else ""
+
+    def get_imap_lag_seconds(self, mailbox) -> int | None:
+        return reading.lag_of(mailbox)
+
+    def get_sent_folder_proves(self, mailbox) -> bool:
+        return reading.sent_folder_proves(mailbox)
 
     def get_warmup_status(self, mailbox) -> str:
         if not is_ramping(mailbox, mailbox.now):
@@ -94,6 +138,21 @@ class TestOutput(Output):
     message = serializers.CharField()
 
 
+class ListingOutput(Output):
+    blocklist = serializers.CharField()
+    critical = serializers.BooleanField(help_text="Pauses the domain once it is confirmed.")
+    confirmed = serializers.BooleanField(help_text="Seen twice, at least an hour apart.")
+    since = Moment()
+
+
+class TransitionOutput(Output):
+    from_phase = serializers.CharField()
+    to_phase = serializers.CharField()
+    reason = serializers.CharField()
+    actor = serializers.CharField(help_text="healing, or person.")
+    created_at = Moment()
+
+
 class DomainOutput(HealthOutput):
     id = serializers.CharField()
     domain = serializers.CharField(source="name")
@@ -106,14 +165,21 @@ class DomainOutput(HealthOutput):
     warning_count = serializers.IntegerField()
     resilience_score = serializers.IntegerField()
     phase_reason = Text()
+    phase_since = Moment()
+    phase_until = serializers.SerializerMethodField(
+        help_text="When it is looked at again; null when it is healthy, or only a person can resume it."
+    )
     spf = serializers.BooleanField(source="spf_ok", allow_null=True, help_text="null: not asked, or no answer.")
     dkim = serializers.BooleanField(source="dkim_ok", allow_null=True)
     dmarc = serializers.BooleanField(source="dmarc_ok", allow_null=True)
     infrastructure_score = serializers.SerializerMethodField(
-        help_text="100, less 25 without SPF, 20 without DKIM, 15 without DMARC; null while the DNS was not asked."
+        help_text="100, less 25 without SPF, 20 without DKIM, 15 without DMARC, 30 for each blocklist it is on; null "
+        "while the DNS was not asked."
     )
+    listings = serializers.SerializerMethodField(help_text="Blocklists it is on.")
+    dkim_selector = Text(help_text="Where its DKIM key stands, if you said so.")
     dns_detail = Text()
-    dns_checked_at = Moment()
+    dns_checked_at = Moment(allow_null=True)
 
     def get_source_platform(self, domain) -> str:
         return PLATFORM
@@ -125,38 +191,69 @@ class DomainOutput(HealthOutput):
         return 0
 
     def get_infrastructure_score(self, domain: Domain) -> int | None:
-        if domain.dns_checked_at is None:
-            return None
-        missing = ((domain.spf_ok, 25), (domain.dkim_ok, 20), (domain.dmarc_ok, 15))
-        return 100 - sum(points for holds, points in missing if not holds)
+        return infrastructure_score(domain)
+
+    def get_phase_until(self, domain) -> str | None:
+        return None if domain.phase == "healthy" else moment(domain.phase_until)
+
+    def get_listings(self, domain) -> ListingOutput(many=True):
+        rows = [{"blocklist": zone, **each, "since": datetime.fromisoformat(each["since"])} for zone, each in
+                sorted(domain.listings.items())]  # fmt: skip
+        return ListingOutput(rows, many=True).data
+
+
+class DomainChangeInput(Input):
+    dkim_selector = serializers.RegexField(
+        r"^([A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?)?$", max_length=63, allow_blank=True,
+        help_text="The name before ._domainkey of its DKIM key; empty: the provider's usual ones.",
+    )  # fmt: skip
 
 
 class MailboxChangeInput(Input):
     display_name = serializers.CharField(max_length=120, required=False, allow_blank=True, help_text="Shown as sender.")
     smtp_host = serializers.CharField(max_length=253, required=False, help_text="The server that takes its mail.")
     smtp_port = serializers.IntegerField(min_value=1, max_value=65535, required=False, help_text="Mostly 587 or 465.")
-    smtp_security = serializers.ChoiceField(choices=Mailbox.Security.choices, required=False, help_text="Encryption.")
+    smtp_security = serializers.ChoiceField(choices=Mailbox.Security.values, required=False, help_text="Encryption.")
     username = serializers.CharField(max_length=254, required=False, allow_blank=True, help_text="To sign in with.")
     password = serializers.CharField(
         max_length=1000, required=False, allow_blank=True, trim_whitespace=False, write_only=True,
         help_text="Kept encrypted and never shown.",
     )  # fmt: skip
+    preset = serializers.ChoiceField(
+        choices=sorted(PRESETS), required=False, help_text="The provider: its servers, unless others are given."
+    )
+    imap_host = serializers.CharField(
+        max_length=253, required=False, allow_blank=True, help_text="Where its mail is read; blank: nowhere."
+    )
+    imap_port = serializers.IntegerField(min_value=1, max_value=65535, required=False, help_text="Mostly 993.")
+    imap_security = serializers.ChoiceField(choices=Mailbox.Security.values, required=False, help_text="Encryption.")
+    imap_username = serializers.CharField(
+        max_length=254, required=False, allow_blank=True, help_text="Blank: as for sending."
+    )
+    imap_password = serializers.CharField(
+        max_length=1000, required=False, allow_blank=True, trim_whitespace=False, write_only=True,
+        help_text="Blank: as for sending. Kept encrypted and never shown.",
+    )  # fmt: skip
+    append_to_sent = Flag(
+        required=False, help_text="Put a copy of what is sent into its Sent folder, where the server does not."
+    )
     daily_limit = serializers.IntegerField(min_value=1, max_value=10_000, required=False, help_text="Mails a day.")
     send_gap_minutes = serializers.IntegerField(
         min_value=0, max_value=1440, required=False, help_text="Between two campaign mails."
     )
-    warmup = serializers.BooleanField(required=False, help_text="Ramp up from 5 a day to daily_limit in 14 days.")
+    warmup = Flag(required=False, help_text="Ramp up from 5 a day to daily_limit in 14 days.")
 
     def validate(self, attrs):
         if "send_gap_minutes" in attrs:
             attrs["send_gap_seconds"] = 60 * attrs.pop("send_gap_minutes")
-        return attrs
+        return with_preset(attrs)
 
 
 class MailboxInput(MailboxChangeInput):
     email = serializers.EmailField(max_length=254, help_text="The address to send from.")
 
     def validate(self, attrs):
+        attrs = super().validate(attrs | {"email": attrs["email"].lower()})
         if self.context["workspace"].livemode and not attrs.get("smtp_host"):
             raise serializers.ValidationError({"smtp_host": ["Say which server takes its mail, such as smtp.you.com."]})
-        return super().validate(attrs | {"email": attrs["email"].lower()})
+        return attrs

@@ -9,18 +9,14 @@ from apikeys.models import StoredResponse
 from apikeys.services import now_for
 from apikeys.viewsets import WorkspaceViewSet
 from outbound.api.openapi import documented
+from outbound.api.pagination import ShortListInput, short_list
+from sending import domains, mailboxes, queries, services
 from sending import mailbox_serializers as s
-from sending import mailboxes, queries, services
 from sending.models import Domain, Mailbox
 
 
-class MailboxViewSet(WorkspaceViewSet):
-    scopes = {
-        "list": "mailboxes:read", "retrieve": "mailboxes:read", "create": "mailboxes:write",
-        "partial_update": "mailboxes:write", "destroy": "mailboxes:write", "test": "mailboxes:write",
-        "pause": "mailboxes:write", "resume": "mailboxes:write",
-    }  # fmt: skip
-    bulk_actions = ("create", "partial_update", "test")  # what talks to a server of the caller's choice is limited
+class AsksFirst:
+    """`before_<action>` runs before the request's transaction begins, unless the answer is a stored one."""
 
     def initial(self, request, *args, **kwargs):
         super().initial(request, *args, **kwargs)
@@ -33,26 +29,42 @@ class MailboxViewSet(WorkspaceViewSet):
         names = {"caller": self.request.auth.id, "key": key, "path": self.request.path[:255]}
         return bool(key) and "\0" not in key and StoredResponse.objects.filter(**names).exists()
 
+
+class MailboxViewSet(AsksFirst, WorkspaceViewSet):
+    scopes = {
+        "list": "mailboxes:read", "retrieve": "mailboxes:read", "create": "mailboxes:write",
+        "partial_update": "mailboxes:write", "destroy": "mailboxes:write", "test": "mailboxes:write",
+        "pause": "mailboxes:write", "resume": "mailboxes:write", "transitions": "mailboxes:read",
+    }  # fmt: skip
+    bulk_actions = ("create", "partial_update", "test")  # what talks to a server of the caller's choice is limited
+
     def mailbox(self, pk) -> Mailbox:
         return self.one(queries.present(self.workspace).select_related("workspace"), pk)
 
     def shown(self, mailbox: Mailbox, status: int = 200) -> Response:
         return Response(s.MailboxOutput(queries.mailboxes_shown(self.workspace, mailbox.pk)[0]).data, status=status)
 
-    @documented("list_mailboxes", s.MailboxOutput, many=True, tag="mailboxes")
+    @documented("list_mailboxes", s.MailboxOutput, many=True, query=ShortListInput, tag="mailboxes")
     def list(self, request):
         """Every connected mailbox, alphabetically"""
-        return Response(s.MailboxOutput(queries.mailboxes_shown(self.workspace), many=True).data)
+        query = self.validated_query(ShortListInput)
+        rows = queries.mailboxes_shown(self.workspace)
+        return Response(short_list(rows, query, show=lambda found: s.MailboxOutput(found, many=True).data))
 
     @documented("get_mailbox", s.MailboxOutput, tag="mailboxes")
     def retrieve(self, request, pk):
         """One mailbox with its health"""
         return self.shown(self.mailbox(pk))
 
+    @documented("list_mailbox_transitions", s.TransitionOutput, many=True, tag="mailboxes")
+    def transitions(self, request, pk):
+        """The last 100 moves from phase to phase, newest first"""
+        return Response(s.TransitionOutput(queries.transitions_of(self.mailbox(pk)), many=True).data)
+
     def before_create(self):
         data = self.validated(s.MailboxInput)
         data.pop("warmup", None)
-        check_limit(data)
+        mailboxes.refuse_too_much(**data)
         mailboxes.refuse_a_broken_connection(mailboxes.candidate(workspace=self.workspace, **data))
 
     @documented("connect_mailbox", s.MailboxOutput, body=s.MailboxInput, status=201, tag="mailboxes")
@@ -63,17 +75,13 @@ class MailboxViewSet(WorkspaceViewSet):
         deleted comes back with its threads.
         """
         data, now = self.validated(s.MailboxInput), now_for(self.workspace)
-        started = now if data.pop("warmup", True) else None
         provider = "smtp" if self.workspace.livemode else "sandbox"
-        mailbox = services.connect_mailbox(
-            workspace=self.workspace, provider=provider, now=now, warmup_started_at=started, **data
-        )
+        mailbox = services.connect_mailbox(workspace=self.workspace, provider=provider, now=now, **data)
         return self.shown(mailbox, status=201)
 
     def before_partial_update(self, pk):
         data, mailbox = self.validated(s.MailboxChangeInput), self.mailbox(pk)
-        check_limit(data, mailbox)
-        tried = {name: data[name] for name in mailboxes.CONNECTION & set(data)}
+        tried = {name: data[name] for name in (mailboxes.CONNECTION | mailboxes.READING) & set(data)}
         for name, value in tried.items():
             setattr(mailbox, name, value)
         if tried:
@@ -124,25 +132,60 @@ class MailboxViewSet(WorkspaceViewSet):
         return self.shown(mailboxes.resume_mailbox(mailbox=self.mailbox(pk), now=now_for(self.workspace)))
 
 
-class DomainViewSet(WorkspaceViewSet):
-    scopes = {"list": "domains:read", "retrieve": "domains:read"}
+class DomainViewSet(AsksFirst, WorkspaceViewSet):
+    scopes = {
+        "list": "domains:read", "retrieve": "domains:read", "transitions": "domains:read",
+        "partial_update": "domains:write", "check": "domains:write", "resume": "domains:write",
+    }  # fmt: skip
+    bulk_actions = ("check",)  # it asks name servers
 
-    @documented("list_domains", s.DomainOutput, many=True, tag="domains")
+    def domain(self, pk) -> Domain:
+        return self.one(Domain.objects.select_related("workspace"), pk)
+
+    def shown(self, domain: Domain) -> Response:
+        return Response(s.DomainOutput(queries.domains_shown(self.workspace, domain.pk)[0]).data)
+
+    @documented("list_domains", s.DomainOutput, many=True, query=ShortListInput, tag="domains")
     def list(self, request):
         """Every sending domain, alphabetically"""
-        return Response(s.DomainOutput(queries.domains_shown(self.workspace), many=True).data)
+        query = self.validated_query(ShortListInput)
+        rows = queries.domains_shown(self.workspace)
+        return Response(short_list(rows, query, show=lambda found: s.DomainOutput(found, many=True).data))
 
     @documented("get_domain", s.DomainOutput, tag="domains")
     def retrieve(self, request, pk):
         """One sending domain with its health"""
-        domain = self.one(Domain.objects, pk)
-        return Response(s.DomainOutput(queries.domains_shown(self.workspace, domain.pk)[0]).data)
+        return self.shown(self.domain(pk))
 
+    @documented("list_domain_transitions", s.TransitionOutput, many=True, tag="domains")
+    def transitions(self, request, pk):
+        """The last 100 moves from phase to phase, newest first"""
+        return Response(s.TransitionOutput(queries.transitions_of(self.domain(pk)), many=True).data)
 
-def check_limit(data: dict, mailbox: Mailbox | None = None) -> None:
-    if "daily_limit" in data or "smtp_host" in data:
-        mailboxes.check_limit(
-            email=data.get("email") or (mailbox.email if mailbox else ""),
-            smtp_host=data.get("smtp_host") or (mailbox.smtp_host if mailbox else ""),
-            daily_limit=data.get("daily_limit") or (mailbox.daily_limit if mailbox else 30),
-        )
+    @documented("update_domain", s.DomainOutput, body=s.DomainChangeInput, tag="domains")
+    def partial_update(self, request, pk):
+        """Say where its DKIM key stands, when its mail server is one of your own"""
+        domain = self.domain(pk)
+        domains.change_domain(domain=domain, now=now_for(self.workspace), **self.validated(s.DomainChangeInput))
+        return self.shown(self.domain(pk))
+
+    def before_check(self, pk):
+        self.findings = domains.look(self.domain(pk))
+
+    @documented("check_domain", s.DomainOutput, tag="domains")
+    def check(self, request, pk):
+        """Ask for SPF, DKIM, DMARC and blocklists now
+
+        It is asked every day anyway, and more often in quarantine.
+        """
+        domains.note_check(domain=self.domain(pk), findings=self.findings, now=now_for(self.workspace))
+        return self.shown(self.domain(pk))
+
+    @documented("resume_domain", s.DomainOutput, tag="domains")
+    def resume(self, request, pk):
+        """Let a stopped domain send again, a few mails a day
+
+        Its mailboxes heal after it, or are resumed one by one.
+        """
+        domains.resume_domain(domain=self.domain(pk), now=now_for(self.workspace))
+        return self.shown(self.domain(pk))

@@ -1,14 +1,18 @@
 """A mailbox's own verbs: test the connection, connect, change, pause, resume, retire."""
 
+import time
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Q
 
 from apikeys.models import Workspace
 from outbound.api.errors import Conflict, Invalid
-from sending import healing, limits
-from sending.models import Lane, Mailbox, StateTransition
+from outbound.clock import real_now
+from sending import healing, ledger, limits
+from sending.models import ImapFolder, ImapWatch, Lane, Mailbox, StateTransition
 from sending.postoffice import transport_of
+from sending.providers import imap
 
 PAUSED = "paused"
 MAY_SEND = limits.MAY_SEND
@@ -16,6 +20,17 @@ BY_HAND = "Paused by hand."
 # What the providers themselves let out in a day (decisions §4), by the server's name.
 CEILINGS = {"smtp.gmail.com": 500, "smtp-relay.gmail.com": 500, "smtp.office365.com": 300, "smtp-mail.outlook.com": 300}
 CONNECTION = frozenset({"smtp_host", "smtp_port", "smtp_security", "username", "password"})
+READING = frozenset({"imap_host", "imap_port", "imap_security", "imap_username", "imap_password"})
+# The servers of the large providers, by the name that a form offers. What is given besides wins.
+PRESETS = {
+    "google": {"smtp_host": "smtp.gmail.com", "imap_host": "imap.gmail.com"},
+    "microsoft": {"smtp_host": "smtp.office365.com", "imap_host": "outlook.office365.com"},
+    "yahoo": {"smtp_host": "smtp.mail.yahoo.com", "imap_host": "imap.mail.yahoo.com"},
+    "icloud": {"smtp_host": "smtp.mail.me.com", "imap_host": "imap.mail.me.com"},
+    "fastmail": {"smtp_host": "smtp.fastmail.com", "imap_host": "imap.fastmail.com"},
+    "zoho": {"smtp_host": "smtp.zoho.com", "imap_host": "imap.zoho.com"},
+}
+_USUAL = {"smtp_port": 587, "smtp_security": "starttls", "imap_port": 993, "imap_security": "tls"}
 
 
 @transaction.atomic
@@ -40,6 +55,8 @@ def resume_mailbox(*, mailbox: Mailbox, now: datetime) -> Mailbox:
         raise Conflict(f"{mailbox.email} was deleted. Connect it again.")
     if mailbox.phase in MAY_SEND:
         raise Conflict(f"{mailbox.email} is not paused.")
+    if mailbox.domain.phase in healing.STOPPED:
+        raise Conflict(f"{mailbox.domain.name} is stopped, and with it all its mailboxes. Resume the domain first.")
     to = "healthy" if was_paused_by_hand(mailbox) else "restricted_send"
     healing.move(mailbox, to, reason="Resumed by hand.", now=now, actor="person")
     return mailbox
@@ -63,14 +80,50 @@ def check_connection(mailbox: Mailbox) -> tuple[bool, str]:
 
 def try_connection(mailbox: Mailbox) -> tuple[bool, str]:
     """The same, and nothing is written. The mailbox need not be stored; its workspace must be set."""
-    return transport_of(mailbox).check(mailbox)
+    works, sentence = transport_of(mailbox).check(mailbox)
+    if works and is_read(mailbox):
+        works, answer = imap.check(mailbox)
+        sentence = f"{sentence} {answer}" if works else answer
+    return works, sentence
+
+
+def is_read(mailbox: Mailbox) -> bool:
+    """Whether its mail is looked for over IMAP. A test workspace reads nobody's mail."""
+    return bool(mailbox.imap_host) and mailbox.workspace.livemode
+
+
+def with_preset(fields: dict) -> dict:
+    """`preset` replaced by the provider's servers; what is given besides wins."""
+    fields = dict(fields)
+    name = fields.pop("preset", None)
+    return {**PRESETS[name], **_USUAL, **fields} if name else fields
 
 
 def note_connection(mailbox: Mailbox, *, works: bool, sentence: str) -> None:
+    """A failure by hand says so and changes no state: the next mail decides whether the mailbox rests."""
+    written = ["connection_detail"]
+    mailbox.connection_detail = "" if works else sentence[:300]
     if works:
         mailbox.connection_status, mailbox.retry_connection_at = Mailbox.Connection.ACTIVE, None
-    mailbox.connection_detail = "" if works else sentence[:300]
-    mailbox.save(update_fields=["connection_status", "connection_detail", "retry_connection_at"])
+        written += ["connection_status", "retry_connection_at"]
+    mailbox.save(update_fields=written)
+
+
+RETRIES_LAST = 60.0  # seconds of one round; the next one goes on where it stopped
+
+
+def retry_connections() -> int:
+    """Sign in again where it failed, though nothing waits to be sent: the planner writes no mail for such a mailbox, so
+    nothing else would ever find out that it works again. Returns how many do. Call it outside a transaction."""
+    failed = Mailbox.objects.filter(connection_status=Mailbox.Connection.AUTH_FAILED, retired_at=None)
+    due = failed.filter(Q(retry_connection_at=None) | Q(retry_connection_at__lte=real_now()))
+    until, works = time.monotonic() + RETRIES_LAST, 0
+    for mailbox in due.select_related("workspace").order_by("retry_connection_at", "id"):
+        if time.monotonic() < until and ledger.may_try(mailbox):
+            able, sentence = transport_of(mailbox).check(mailbox)  # to send; what reading it says is told elsewhere
+            note_connection(mailbox, works=able, sentence=sentence)
+            works += able
+    return works
 
 
 def candidate(*, workspace: Workspace, email: str, **fields) -> Mailbox:
@@ -86,10 +139,10 @@ def refuse_a_broken_connection(mailbox: Mailbox) -> None:
         raise Invalid.field("connection", sentence)
 
 
-def check_limit(*, email: str, smtp_host: str, daily_limit: int) -> None:
-    """Invalid when it is more than the provider lets out: it would refuse the rest, and think less of us."""
+def refuse_too_much(*, email: str, smtp_host: str = "", daily_limit: int | None = None, **_) -> None:
+    """Invalid when the limit is more than the provider lets out: it refuses the rest, and thinks less of us."""
     ceiling = 250 if email.endswith(("@gmail.com", "@googlemail.com")) else CEILINGS.get(smtp_host.lower())
-    if ceiling and daily_limit > ceiling:
+    if ceiling and (daily_limit or 0) > ceiling:
         raise Invalid.field("daily_limit", f"This provider lets out {ceiling} mails a day at most.")
 
 
@@ -102,11 +155,31 @@ def change_mailbox(*, mailbox: Mailbox, now: datetime, **fields) -> Mailbox:
         fields["warmup_started_at"] = now if warmup else None
     if CONNECTION & set(fields):  # it was tried with these a moment ago
         fields |= {"connection_status": Mailbox.Connection.ACTIVE, "connection_detail": "", "retry_connection_at": None}
+    place = _place_of(mailbox)
     for name, value in fields.items():
         setattr(mailbox, name, value)
+    if {"daily_limit", "smtp_host"} & set(fields):
+        refuse_too_much(email=mailbox.email, smtp_host=mailbox.smtp_host, daily_limit=mailbox.daily_limit)
     if fields:
         mailbox.save(update_fields=list(fields))
+    if (READING | CONNECTION) & set(fields):
+        _look_anew(mailbox, elsewhere=place != _place_of(mailbox))
     return mailbox
+
+
+def _place_of(mailbox: Mailbox) -> tuple:
+    """Whose folders on which server."""
+    return mailbox.imap_host, mailbox.imap_port, mailbox.imap_username or mailbox.username
+
+
+def _look_anew(mailbox: Mailbox, *, elsewhere: bool) -> None:
+    """With other settings a look is due at once; in another place its folders are others, and what they prove too."""
+    watches = ImapWatch.objects.filter(mailbox=mailbox)
+    changes: dict = {"next_look_at": real_now(), "holder": None, "held_until": None, "failures": 0}
+    if elsewhere:
+        ImapFolder.objects.filter(watch__mailbox=mailbox).delete()
+        changes |= {"sent_folder": "", "sent_found": 0, "sent_checked_until": None}
+    watches.update(**changes)
 
 
 def is_ramping(mailbox: Mailbox, now: datetime) -> bool:
@@ -134,5 +207,6 @@ def delete_mailbox(*, mailbox: Mailbox, now: datetime) -> None:
         return
     if mailbox.phase in MAY_SEND:
         healing.move(mailbox, PAUSED, reason="Deleted.", now=now, actor="person")
-    mailbox.retired_at, mailbox.phase_until, mailbox.password = now, None, ""
-    mailbox.save(update_fields=["retired_at", "phase_until", "password"])
+    mailbox.retired_at, mailbox.phase_until, mailbox.password, mailbox.imap_password = now, None, "", ""
+    mailbox.save(update_fields=["retired_at", "phase_until", "password", "imap_password"])
+    ImapWatch.objects.filter(mailbox=mailbox).delete()

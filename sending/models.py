@@ -7,6 +7,12 @@ from apikeys.models import OwnedQuerySet, WorkspaceOwned, check_timezone
 from leads.models import Lead
 from outbound.fields import EncryptedField
 from outbound.ids import uuid7
+from sending.imap_models import ImapFolder, ImapWatch, StrayMail
+
+__all__ = [
+    "Domain", "ImapFolder", "ImapWatch", "Lane", "Mailbox", "Message", "MessageBody", "SandboxDelivery", "SendCounter",
+    "StateTransition", "StrayMail", "Thread",
+]  # fmt: skip
 
 
 class Health(models.Model):
@@ -25,6 +31,11 @@ class Health(models.Model):
     phase_since = models.DateTimeField(null=True, editable=False)
     phase_until = models.DateTimeField(null=True, editable=False)
     resilience_score = models.PositiveSmallIntegerField(default=50)
+    pauses = models.PositiveSmallIntegerField(default=0, editable=False)
+    relapses = models.PositiveSmallIntegerField(default=0, editable=False)
+    # Of the DNS, in quarantine.
+    checks_passed = models.PositiveSmallIntegerField(default=0, editable=False)
+    checks_failed = models.PositiveSmallIntegerField(default=0, editable=False)
 
     class Meta:
         abstract = True
@@ -43,14 +54,27 @@ class Domain(WorkspaceOwned, Health):
     dmarc_ok = models.BooleanField(null=True, editable=False)
     dns_detail = models.CharField(max_length=400, blank=True, default="", editable=False)
     dns_checked_at = models.DateTimeField(null=True, editable=False)
+    # Who asked us to go slower: {receiver: {"limit", "at"}}, see receivers.py.
+    slow_receivers = models.JSONField(default=dict, editable=False)
+    dns_due_at = models.DateTimeField(null=True, editable=False)  # business time; none: now
+    # Where its DKIM key stands, when its mail server is one of its own.
+    dkim_selector = models.CharField(max_length=63, blank=True, default="")
+    # Blocklists it is on: {zone: {"since", "confirmed", "critical"}}.
+    listings = models.JSONField(default=dict, editable=False)
 
     objects = OwnedQuerySet.as_manager()
+
+    REASON, NEW_SPELL = "phase_reason", {"checks_passed": 0, "checks_failed": 0}
 
     class Meta:
         constraints = [UniqueConstraint(fields=["workspace", "name"], name="one_domain_per_name_in_workspace")]
 
     def __str__(self):
         return self.name
+
+    @property
+    def critical_listings(self) -> list[str]:
+        return sorted(zone for zone, listing in self.listings.items() if listing["critical"])
 
 
 class Mailbox(WorkspaceOwned, Health):
@@ -75,6 +99,14 @@ class Mailbox(WorkspaceOwned, Health):
     smtp_security = models.CharField(max_length=10, choices=Security, default=Security.STARTTLS)
     username = models.CharField(max_length=254, blank=True, default="")
     password = EncryptedField(blank=True, default="")
+    # Where its mail is read; blank: nowhere. User name and password are those of SMTP where these are blank.
+    imap_host = models.CharField(max_length=253, blank=True, default="")
+    imap_port = models.PositiveIntegerField(default=993)
+    imap_security = models.CharField(max_length=10, choices=Security, default=Security.TLS)
+    imap_username = models.CharField(max_length=254, blank=True, default="")
+    imap_password = EncryptedField(blank=True, default="")
+    # For servers that keep no copy of what they send (Google and Microsoft do): we put one into Sent.
+    append_to_sent = models.BooleanField(default=False)
 
     connection_status = models.CharField(max_length=12, choices=Connection, default=Connection.ACTIVE)
     connection_detail = models.CharField(max_length=300, blank=True, default="")
@@ -91,16 +123,17 @@ class Mailbox(WorkspaceOwned, Health):
     # Since the phase began (healthy and warning are one spell): what the thresholds are about.
     spell_sent = models.PositiveIntegerField(default=0, editable=False)
     spell_bounced = models.PositiveIntegerField(default=0, editable=False)
-    pauses = models.PositiveSmallIntegerField(default=0, editable=False)
-    relapses = models.PositiveSmallIntegerField(default=0, editable=False)
-    checks_passed = models.PositiveSmallIntegerField(default=0, editable=False)
-    checks_failed = models.PositiveSmallIntegerField(default=0, editable=False)
+    stopped_at = models.DateTimeField(null=True, editable=False)  # when it last went from sending to standing still
+    # Recipient providers it does not write to for now: {"google": {"since", "until", "times"}}.
+    held_providers = models.JSONField(default=dict, editable=False)
     # The ramp from 5 a day up to the limit: none when the mailbox has none.
     warmup_started_at = models.DateTimeField(null=True, editable=False)
     # Deleted after it has sent: threads keep it, nobody sees it or sends from it.
     retired_at = models.DateTimeField(null=True, editable=False)
 
     objects = OwnedQuerySet.as_manager()
+
+    REASON, NEW_SPELL = "paused_reason", {**Domain.NEW_SPELL, "spell_sent": 0, "spell_bounced": 0}
 
     class Meta:
         verbose_name_plural = "mailboxes"
@@ -150,6 +183,9 @@ class Lane(WorkspaceOwned):
 
     objects = OwnedQuerySet.as_manager()
 
+    def __str__(self):
+        return f"{self.state} lane, {self.daily_limit} a day"
+
 
 class Thread(WorkspaceOwned):
     """One conversation between one mailbox and one lead."""
@@ -193,6 +229,22 @@ class Message(WorkspaceOwned):
         COMPLAINT = "complaint"
         UNSUBSCRIBE = "unsubscribe"
 
+    class ReplyClass(models.TextChoices):
+        POSITIVE = "positive"
+        QUALIFIED = "qualified"
+        OBJECTION = "objection"
+        REFERRAL = "referral"
+        SOFT_NO = "soft_no"
+        HARD_NO = "hard_no"
+        ANGRY = "angry"
+        AUTO = "auto"
+        UNCLASSIFIED = "unclassified"
+
+    class ClassBy(models.TextChoices):
+        RULES = "rules"
+        MODEL = "model"
+        PERSON = "person"
+
     FINAL = (State.SENT, State.REFUSED, State.CANCELED, State.SKIPPED)
 
     direction = models.CharField(max_length=3, choices=Direction)
@@ -216,6 +268,8 @@ class Message(WorkspaceOwned):
     # Business time.
     send_at = models.DateTimeField(null=True)
     not_after = models.DateTimeField(null=True)
+    # When the first of the messages that were tried in vain in this one's place was made.
+    tried_since = models.DateTimeField(null=True)
     # A reply, bounce or opt-out of the lead at or after this moment stops the message.
     stops_after = models.DateTimeField(null=True)
     settled_at = models.DateTimeField(null=True)  # sent, refused, canceled or skipped at; received at
@@ -227,6 +281,17 @@ class Message(WorkspaceOwned):
     committed_at = models.DateTimeField(null=True)
     # What the commit reserved, to give back when the server says "later": {"mailbox_day": id, "lane_day": id}.
     reserved = models.JSONField(default=dict)
+    # As the last commit saw them, for the audits: each cap it reserved under ({"mailbox_day": 30}), its moment in
+    # business time (the day it counted for), and when it let its mailbox's gap end.
+    caps = models.JSONField(default=dict)
+    departed_at = models.DateTimeField(null=True)
+    next_free_at = models.DateTimeField(null=True)
+    # What a reply means (sending/reply_classes.py), how sure that is (0 to 1), and who says so; "" for other mail.
+    reply_class = models.CharField(max_length=12, choices=ReplyClass, blank=True, default="")
+    class_confidence = models.FloatField(null=True)
+    class_by = models.CharField(max_length=6, choices=ClassBy, blank=True, default="")
+    # The rules are not sure, and the model has not been asked.
+    class_unsure = models.BooleanField(default=False)
     # When a hard bounce of this mail of ours came in.
     hard_bounced_at = models.DateTimeField(null=True)
     # Set by the floor above once it has acted on the outcome.
@@ -261,7 +326,11 @@ class Message(WorkspaceOwned):
             ),
             models.Index(fields=["mailbox", "-settled_at"], condition=Q(state="sent"), name="message_sent_lately"),
             models.Index(fields=["lane", "state"], name="message_of_lane"),
+            # For the list of parked mails.
+            models.Index(fields=["workspace", "-created_at"], condition=Q(state="unknown"), name="message_parked"),
             models.Index(fields=["thread", "created_at"], name="message_of_thread"),
+            # For sending.judging: replies to ask the model about.
+            models.Index(fields=["created_at"], condition=Q(class_unsure=True), name="message_class_unsure"),
         ]
 
     def __str__(self):

@@ -7,13 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import DatabaseError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.db.models import Q
 
 from apikeys.models import Workspace
 from apikeys.services import now_for
+from outbound import failpoints
 from outbound.clock import real_now
-from sending import ledger, sandbox_world
+from sending import ledger, reconcile, sandbox_world
 from sending.letters import parcel_for
 from sending.limits import gap_of
 from sending.models import Lane, Mailbox, Message
@@ -27,12 +28,14 @@ BATCH = 20
 TURN_SECONDS = 10.0
 # After this many seconds since the commit began the dot is not sent: the row is given back instead.
 DOT_WITHIN = 5.0
+LOST_IN_COMMIT = SendResult("try_later", detail="The database went away; nothing was sent.", retry_after=1)
 LOST_BEFORE_DOT = SendResult("try_later", detail="Too slow between commit and dot; nothing was sent.", retry_after=1)
 
 
 def dispatch(*, stop: Callable[[], bool] = lambda: False) -> int:
     """One look at everything: reap, let the sandbox react, drain what is due; no broker. Returns mails handled."""
     ledger.reap()
+    reconcile.reconcile_by_answers()
     sandbox_world.react_all()
     mailboxes = due_mailboxes()
     if settings.DISPATCH_THREADS < 2 or len(mailboxes) < 2:
@@ -76,7 +79,7 @@ def drain(mailbox_id, *, stop: Callable[[], bool] = lambda: False) -> int:
         return 0  # the bell rang for one that is gone
     handled = 0
     with transport_of(mailbox).open(mailbox) as session:
-        while not stop() and _may_try(mailbox):
+        while not stop() and ledger.may_try(mailbox):
             workspace = Workspace.objects.get(pk=mailbox.workspace_id)  # its clock may have been turned meanwhile
             batch = ledger.claim(mailbox, now=now_for(workspace), limit=_batch_size(mailbox, now_for(workspace)))
             if not batch:
@@ -89,10 +92,6 @@ def drain(mailbox_id, *, stop: Callable[[], bool] = lambda: False) -> int:
 def transport_of(mailbox: Mailbox):
     """A test workspace has one transport, whatever its mailbox says: no mail can leave it."""
     return transport_for(mailbox.provider if mailbox.workspace.livemode else "sandbox")
-
-
-def _may_try(mailbox: Mailbox) -> bool:
-    return mailbox.retry_connection_at is None or mailbox.retry_connection_at <= real_now()
 
 
 def _batch_size(mailbox: Mailbox, now: datetime) -> int:
@@ -124,18 +123,35 @@ def _send(session, message: Message, *, now: Callable[[], datetime]) -> bool:
     if handoff is None:
         ledger.settle(message, refusal, now=now())
         return refusal.blame != "connection"
+    failpoints.hit("net.prepared")
     ledger.connected(message.mailbox)
     began = time.monotonic()
-    if not ledger.commit(message, now=now()):
-        handoff.abort()
+    if not _commit(handoff, message, now):
         return True
+    failpoints.hit("T3.committed")
     if time.monotonic() - began > DOT_WITHIN:
         handoff.abort()
         ledger.settle(message, LOST_BEFORE_DOT, now=now())
         return True
+    failpoints.hit("dot.before")
     result = handoff.commit()
+    failpoints.hit("dot.answered")
     _write_down(message, result, now)
     return result.blame != "connection"
+
+
+def _commit(handoff, message: Message, now: Callable[[], datetime]) -> bool:
+    """T3; without it there is no dot. If the database went away in it, nobody knows whether it is committed: what we
+    know is that no dot follows."""
+    try:
+        committed = ledger.commit(message, now=now())
+    except (DatabaseError, InterfaceError):
+        handoff.abort()
+        _write_down(message, LOST_IN_COMMIT, now)
+        raise
+    if not committed:
+        handoff.abort()
+    return committed
 
 
 def _prepare(session, message: Message):
@@ -159,10 +175,10 @@ def _prepare(session, message: Message):
 
 def _write_down(message: Message, result: SendResult, now: Callable[[], datetime]) -> None:
     """T5, insistently: an answer that is not written down leaves a mail whose fate nobody knows."""
-    for pause in (0.1, 0.5, 2):
+    for pause in (0.1, 0.5, 2, 5, 10):  # as long as a database takes to start again
         try:
             return ledger.settle(message, result, now=now())
-        except OperationalError:
+        except (OperationalError, InterfaceError):
             logger.warning("Writing down the answer for message %s failed; once more.", message.pk, exc_info=True)
             connection.close_if_unusable_or_obsolete()
             time.sleep(pause)

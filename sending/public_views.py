@@ -5,9 +5,9 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
-from django_ratelimit.decorators import ratelimit
 
 from apikeys.services import now_for
+from apikeys.throttling import page_limit
 from sending.models import Message
 from sending.services import unsubscribe
 from sending.tracking import read_token
@@ -16,7 +16,7 @@ from sending.tracking import read_token
 # High: a mail provider posts for many people from few addresses, and a lost opt-out is worse than a burst.
 @csrf_exempt
 @never_cache
-@ratelimit(key="ip", rate="600/m", method=["POST"], block=True)
+@page_limit(group="unsubscribe", per_minute=600, methods=("POST",))
 @require_http_methods(["GET", "HEAD", "POST"])
 def unsubscribe_page(request: HttpRequest, token: str) -> HttpResponse:
     """GET asks (link scanners follow links); POST opts out before it answers, however often it comes."""

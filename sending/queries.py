@@ -7,7 +7,16 @@ from django.db.models import Count, Sum
 from apikeys.models import Workspace
 from apikeys.services import now_for
 from sending import limits
-from sending.models import Domain, Mailbox, Message, SendCounter
+from sending.guards import OF_THE_SENDER, Departure, Finding, Held, report, the_lane_is_open
+from sending.models import Domain, Mailbox, Message, SendCounter, StateTransition
+from sending.performance import Record, records
+
+# For those who ask what holds a mail, with the very guards that hold it.
+__all__ = [
+    "OF_THE_RUN", "OF_THE_SENDER", "Departure", "Finding", "Held", "Record", "domains_shown", "mailboxes_shown",
+    "present", "records", "report", "senders", "transitions_of",
+]  # fmt: skip
+OF_THE_RUN = (the_lane_is_open, *OF_THE_SENDER)
 
 
 def present(workspace: Workspace):
@@ -44,7 +53,7 @@ def _sender(mailbox: Mailbox, sent_today: int) -> dict:
 
 def mailboxes_shown(workspace: Workspace, pk=None) -> list[Mailbox]:
     """Mailboxes alphabetically (or the one), each with `sent_today` and `now`: two statements."""
-    found = present(workspace).select_related("workspace", "domain")
+    found = present(workspace).select_related("workspace", "domain", "watch")
     rows = list((found.filter(pk=pk) if pk else found).order_by("email")[:1000])
     now = now_for(workspace)
     day = limits.local_day(workspace.timezone, now)
@@ -70,6 +79,11 @@ def domains_shown(workspace: Workspace, pk=None) -> list[Domain]:
         came_back, left = bounced.get(row.pk, 0), sent.get(row.pk, 0)
         row.bounce_rate = round(100 * min(came_back / max(left, came_back, 1), 1), 1)
     return rows
+
+
+def transitions_of(subject: Mailbox | Domain) -> list[StateTransition]:
+    """The last 100 moves, newest first."""
+    return list(StateTransition.objects.filter(subject_id=subject.pk).order_by("-created_at", "-id")[:100])
 
 
 def _per_domain(messages) -> dict:

@@ -100,6 +100,10 @@ class Part:
                 return decode_value(str(value))
         return ""
 
+    def header_lines(self) -> "Iterator[tuple[str, str]]":
+        """Every header in order, as name and decoded value."""
+        return ((key, decode_value(str(value))) for key, value in self.message.raw_items())
+
     @property
     def content_type(self) -> str:
         return self.message.get_content_type().split(maxsplit=1)[0]

@@ -51,6 +51,12 @@ class Reaction:
     delay: timedelta
 
 
+def seed_of(workspace, original: bytes) -> str:
+    """What a recipient's behaviour follows from: the workspace's seed, who they are and what they were told."""
+    sent = _read(original)
+    return workspace.chance(sent.message_id, sent.recipient, sent.subject)
+
+
 def reaction_for(address: str, *, seed: str) -> Reaction | None:
     """The reaction of an address, or None for one that simply receives its mail. `seed` fixes the delay."""
     found = _RECIPIENT.fullmatch(address.strip())

@@ -1,24 +1,24 @@
 """What time brings to a mailbox or a domain (decisions §4): cooled down, checked, recovered, or stable for a week.
 
-The thresholds and the moves themselves: sending/healing.py.
+The moves themselves: healing.py. What its mailboxes say about a domain: domain_health.py.
 """
 
 import logging
-import random
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Q
 
 from apikeys.models import Workspace
-from sending import dns_health, healing, limits
-from sending.models import Domain, Health, Mailbox
+from sending import blame, dns_watch, domain_health, healing, limits
+from sending.healing import Phase, Subject
+from sending.models import Domain, Mailbox
 
 logger = logging.getLogger(__name__)
-Phase = Health.Phase
 
-CHECK_AGAIN, CHECKS_NEEDED, CHECKS_FAILED_AT_MOST = timedelta(hours=1), 2, 5
+CHECK_AGAIN, CHECKS_NEEDED, CHECKS_FAILED_AT_MOST, SPREAD = timedelta(hours=1), 2, 5, 0.2
 STABLE_FOR, STABLE_POINTS = 7 * healing.DAY, 5
-WEAK_UP_TO, STRONG_ABOVE = 30, 70
+DOMAINS_AT_ONCE = 200  # asked for in one round; the next one goes on
 
 
 def heal_due(*, now: datetime, workspace: Workspace | None = None) -> int:
@@ -32,113 +32,135 @@ def heal_due(*, now: datetime, workspace: Workspace | None = None) -> int:
 
 
 def _heal_workspace(workspace: Workspace, now: datetime) -> int:
-    due = Mailbox.objects.for_workspace(workspace).filter(phase_until__lte=now, retired_at=None)
-    staying = Mailbox.objects.for_workspace(workspace).filter(phase__in=healing.STAYS, retired_at=None)
-    stable = Mailbox.objects.for_workspace(workspace).filter(
-        phase=Phase.HEALTHY, phase_since__isnull=False, resilience_score__lt=100, retired_at=None
-    )
-    ids = dict.fromkeys(
-        pk for rows in (due, staying, stable) for pk in rows.order_by("id").values_list("pk", flat=True)
-    )
-    moved = sum(_safely(_heal, pk, workspace, now) for pk in ids)
-    domains = Domain.objects.for_workspace(workspace).order_by("id").values_list("pk", flat=True)
-    return moved + sum(_safely(_judge_domain, pk, workspace, now) for pk in domains)
+    checked = _look_at_the_dns(workspace, now)
+    moved = 0
+    for domain in list(Domain.objects.for_workspace(workspace).order_by("name")):
+        moved += _safely(_heal, Domain, domain.pk, checked, now)
+        moved += _safely(domain_health.judge, domain.pk, now)
+        moved += _safely(domain_health.stop_its_mailboxes, domain.pk, now)
+    for pk in _due(Mailbox.objects.for_workspace(workspace).filter(retired_at=None), now, "email"):
+        moved += _safely(_heal, Mailbox, pk, checked, now)
+    return moved
 
 
-def _safely(work, pk, workspace: Workspace, now: datetime) -> bool:
+def _due(rows, now: datetime, order: str) -> list:
+    stable = Q(phase=Phase.HEALTHY, phase_since__isnull=False, resilience_score__lt=100)
+    due = rows.filter(Q(phase_until__lte=now) | Q(phase__in=healing.STAYS) | stable | ~Q(held_providers={}))
+    return list(due.order_by(order).values_list("pk", flat=True))
+
+
+def _safely(work, *args) -> int:
     try:
-        return work(pk, workspace, now)
+        return int(work(*args))
     except Exception:  # noqa: BLE001  fails closed: it stays in its phase
-        logger.exception("%s could not be healed", pk)
-        return False
+        logger.exception("%s%s failed", work.__name__, args)
+        return 0
 
 
-def _heal(pk, workspace: Workspace, now: datetime) -> bool:
-    """One mailbox, one step. The DNS is asked before the row is locked: a slow name server must not hold up mail."""
-    seen = Mailbox.objects.select_related("domain").get(pk=pk)
-    is_due = seen.phase_until is not None and seen.phase_until <= now
-    records = ask_dns(seen.domain, workspace, now) if seen.phase == Phase.QUARANTINE and is_due else None
+def _look_at_the_dns(workspace: Workspace, now: datetime) -> dict:
+    """{domain id: (holds, sentence)} of those that were due, before any row is locked: name servers may be slow."""
+    due = Q(dns_due_at=None) | Q(dns_due_at__lte=now) | Q(phase=Phase.QUARANTINE, phase_until__lte=now)
+    waiting = Mailbox.objects.filter(phase=Phase.QUARANTINE, phase_until__lte=now, retired_at=None).values("domain")
+    in_use = Mailbox.objects.filter(retired_at=None).values("domain")
+    domains = Domain.objects.for_workspace(workspace).filter(due | Q(pk__in=waiting), pk__in=in_use)
+    rows = list(domains.select_related("workspace").order_by("dns_due_at", "name")[:DOMAINS_AT_ONCE])
+    checked: dict = {}
+    for pk, findings in dns_watch.ask(rows).items():
+        _safely(_note, pk, findings, now, checked)
+    return checked
+
+
+def _note(pk, findings, now: datetime, checked: dict) -> bool:
+    checked[pk] = dns_watch.verdict(dns_watch.note(pk, findings, now=now))
+    return False
+
+
+def _heal(model, pk, checked: dict, now: datetime) -> bool:
+    """One step of one row, whatever it is; `checked` as _look_at_the_dns gives it."""
     with transaction.atomic():
-        mailbox = healing.locked(pk)
-        if (mailbox.phase, mailbox.phase_since, mailbox.phase_until) != (
-            seen.phase,
-            seen.phase_since,
-            seen.phase_until,
-        ):
-            return False  # somebody moved it meanwhile
-        if records is not None:
-            return _check(mailbox, records, now)
-        return _STEPS[mailbox.phase](mailbox, now)
+        subject = healing.locked(pk) if model is Mailbox else healing.locked_domain(pk)
+        if model is Mailbox:
+            blame.release_providers(subject, now=now)
+            if subject.domain.phase in healing.STOPPED and subject.phase in healing.STOPPED:
+                return False  # its domain comes first
+        return _STEPS[subject.phase](subject, checked, now)
 
 
-def ask_dns(domain: Domain, workspace: Workspace, now: datetime) -> dns_health.Records:
-    """Look up and write down what the DNS says. A test workspace asks nobody."""
-    records = dns_health.look_up(domain.name) if workspace.livemode else dns_health.sandbox_records(domain.name)
-    Domain.objects.filter(pk=domain.pk).update(
-        spf_ok=records.spf, dkim_ok=records.dkim, dmarc_ok=records.dmarc, dns_detail=records.detail[:400],
-        dns_checked_at=now,
-    )  # fmt: skip
-    return records
+def _is_over(subject: Subject, now: datetime) -> bool:
+    return subject.phase_until is not None and subject.phase_until <= now
 
 
-def _end_cooldown(mailbox: Mailbox, now: datetime) -> bool:
-    if mailbox.phase_until is None or mailbox.phase_until > now:
+def _end_cooldown(subject: Subject, checked: dict, now: datetime) -> bool:
+    if not _is_over(subject, now):
         return False
-    healing.move(mailbox, Phase.QUARANTINE, reason="Cooled down; SPF, DKIM and DMARC are checked.", until=now, now=now)
+    reason = "Cooled down; SPF, DKIM, DMARC and blocklists are checked."
+    healing.move(subject, Phase.QUARANTINE, reason=reason, until=now, now=now)
     return True
 
 
-def _check(mailbox: Mailbox, records: dns_health.Records, now: datetime) -> bool:
+def _check(subject: Subject, checked: dict, now: datetime) -> bool:
     """Twice in a row, an hour apart, lets it go on; five failures leave it to a person."""
-    if records.hold and mailbox.checks_passed + 1 >= CHECKS_NEEDED:
-        healing.move(mailbox, Phase.RESTRICTED_SEND, reason="SPF, DKIM and DMARC hold.", now=now)
+    domain_id = subject.domain_id if isinstance(subject, Mailbox) else subject.pk
+    if domain_id not in checked or not _is_over(subject, now):
+        return False
+    holds, said = checked[domain_id]
+    if holds and subject.checks_passed + 1 >= CHECKS_NEEDED:
+        healing.move(subject, Phase.RESTRICTED_SEND, reason=said, now=now)
         return True
-    mailbox.checks_passed = mailbox.checks_passed + 1 if records.hold else 0
-    mailbox.checks_failed += not records.hold
-    # Passes are at least an hour apart; failures spread by 20 %, so that a hundred mailboxes do not ask at once.
-    spread = 1.0 if records.hold else 0.8 + 0.4 * random.random()  # noqa: S311
-    gives_up = mailbox.checks_failed >= CHECKS_FAILED_AT_MOST
-    mailbox.phase_until = None if gives_up else now + CHECK_AGAIN * spread
-    if not records.hold:
-        mailbox.paused_reason = (records.detail + (" A person must look." if gives_up else ""))[:300]
-    mailbox.save(update_fields=["checks_passed", "checks_failed", "phase_until", "paused_reason"])
+    subject.checks_passed = subject.checks_passed + 1 if holds else 0
+    subject.checks_failed += not holds
+    gives_up = subject.checks_failed >= CHECKS_FAILED_AT_MOST
+    subject.phase_until = None if gives_up else now + _until_the_next_check(subject, holds)
+    if not holds:
+        setattr(subject, subject.REASON, (said + (" A person must look." if gives_up else ""))[:300])
+    subject.save(update_fields=["checks_passed", "checks_failed", "phase_until", subject.REASON])
     return True
 
 
-def _end_stay(mailbox: Mailbox, now: datetime) -> bool:
-    stay, again = healing.STAYS[mailbox.phase], mailbox.relapses > 0 or mailbox.pauses > 1
-    weak, strong = mailbox.resilience_score <= WEAK_UP_TO, mailbox.resilience_score > STRONG_ABOVE
-    sends = (stay.repeat_sends if again else stay.sends) * (2 if weak else 1)
-    time = (stay.repeat_days if again else stay.days) * healing.DAY * (1.5 if weak else 0.75 if strong else 1)
-    if mailbox.spell_sent < sends or now - mailbox.phase_since < time:
+def _until_the_next_check(subject: Subject, holds: bool) -> timedelta:
+    """Passes are at least an hour apart; failures spread, so that a hundred mailboxes do not ask at once."""
+    return CHECK_AGAIN if holds else limits.jittered(CHECK_AGAIN, f"{subject}{subject.checks_failed}", spread=SPREAD)
+
+
+def _end_stay(subject: Subject, checked: dict, now: datetime) -> bool:
+    sends, time = healing.needs(subject)
+    if now - subject.phase_since < time:
         return False
-    if stay.next == Phase.HEALTHY:
-        if mailbox.spell_bounced > healing.WARM_RATE * mailbox.spell_sent:
-            return False
-        healing.score(mailbox, healing.AFTER_GRADUATION)
-        mailbox.relapses = 0
-    reason = f"{mailbox.spell_sent} mails and {(now - mailbox.phase_since).days} days went well."
-    healing.move(mailbox, stay.next, reason=reason, now=now)
-    return True
-
-
-def _end_warning(mailbox: Mailbox, now: datetime) -> bool:
-    if mailbox.phase_until is None or mailbox.phase_until > now:
+    (sent, bounced), to = _spell_of(subject), healing.STAYS[subject.phase].next
+    if sent - bounced < sends or (to == Phase.HEALTHY and bounced > healing.WARM_RATE * sent):
         return False
-    healing.move(mailbox, Phase.HEALTHY, reason="No bounce for 7 days.", now=now, since=now)
-    Mailbox.objects.filter(pk=mailbox.pk).update(spell_sent=0, spell_bounced=0)
+    if to == Phase.HEALTHY:
+        healing.score(subject, healing.AFTER_GRADUATION)
+        subject.relapses = 0
+    reason = f"{sent} mails and {(now - subject.phase_since).days} days went well."
+    healing.move(subject, to, reason=reason, now=now)
     return True
 
 
-def _reward(mailbox: Mailbox, now: datetime) -> bool:
+def _spell_of(subject: Subject) -> tuple[int, int]:
+    """(sent, bounced) since its phase began."""
+    if isinstance(subject, Mailbox):
+        return subject.spell_sent, subject.spell_bounced
+    return domain_health.sent_and_bounced(subject)
+
+
+def _end_warning(subject: Subject, checked: dict, now: datetime) -> bool:
+    if isinstance(subject, Domain) or not _is_over(subject, now):
+        return False  # a domain's warning ends as its mailboxes stand
+    healing.move(subject, Phase.HEALTHY, reason="No bounce for 7 days.", now=now, since=now)
+    Mailbox.objects.filter(pk=subject.pk).update(spell_sent=0, spell_bounced=0)
+    return True
+
+
+def _reward(subject: Subject, checked: dict, now: datetime) -> bool:
     """5 points for every 7 days without a warning; `phase_until` remembers the next reward."""
-    since = mailbox.phase_until or mailbox.phase_since + STABLE_FOR
-    if since > now:
+    since = subject.phase_until or subject.phase_since and subject.phase_since + STABLE_FOR
+    if since is None or since > now or subject.resilience_score >= 100:
         return False
     weeks = 1 + (now - since) // STABLE_FOR
-    healing.score(mailbox, STABLE_POINTS * weeks)
-    mailbox.phase_until = since + STABLE_FOR * weeks
-    mailbox.save(update_fields=["resilience_score", "phase_until"])
+    healing.score(subject, STABLE_POINTS * weeks)
+    subject.phase_until = since + STABLE_FOR * weeks
+    subject.save(update_fields=["resilience_score", "phase_until"])
     return False  # no move
 
 
@@ -146,56 +168,7 @@ _STEPS = {
     Phase.HEALTHY: _reward,
     Phase.WARNING: _end_warning,
     Phase.PAUSED: _end_cooldown,
-    Phase.QUARANTINE: lambda mailbox, now: False,
+    Phase.QUARANTINE: _check,
     Phase.RESTRICTED_SEND: _end_stay,
     Phase.WARM_RECOVERY: _end_stay,
 }
-
-
-# --- Domains ----------------------------------------------------------------------------------------------------------
-
-WARN_SHARE, PAUSE_SHARE, FEW_MAILBOXES, PAUSE_FEW = 0.3, 0.5, 3, 2
-
-
-def _judge_domain(pk, workspace: Workspace, now: datetime) -> bool:
-    """As its mailboxes stand: 30 % stopped is a warning, half of them (of fewer than 3: two) stop them all."""
-    with transaction.atomic():
-        domain = Domain.objects.select_for_update(no_key=True, of=("self",)).select_related("workspace").get(pk=pk)
-        to, reason = _verdict(domain)
-        if to == domain.phase or (domain.phase == Phase.PAUSED and to == Phase.WARNING):
-            return False
-        domain.warning_count += to == Phase.WARNING
-        if to == Phase.PAUSED:
-            healing.score(domain, healing.AFTER_PAUSE)
-        elif domain.phase == Phase.PAUSED:
-            healing.score(domain, healing.AFTER_GRADUATION)
-        healing.move_domain(domain, to, reason=reason, now=now)
-        if to == Phase.PAUSED:
-            _stop_all(domain, now)
-    return True
-
-
-def _verdict(domain: Domain) -> tuple[str, str]:
-    boxes = list(domain.mailboxes.filter(retired_at=None).only("phase", "phase_until", "relapses"))
-    stopped = sum(_is_stopped(box) for box in boxes)
-    said = f"{stopped} of {len(boxes)} mailboxes were stopped."
-    share = stopped / max(len(boxes), 1)
-    if stopped >= PAUSE_FEW if len(boxes) < FEW_MAILBOXES else share >= PAUSE_SHARE:
-        return Phase.PAUSED, said
-    return (Phase.WARNING, said) if share >= WARN_SHARE else (Phase.HEALTHY, said)
-
-
-def _is_stopped(mailbox: Mailbox) -> bool:
-    """By the machine: what a person paused says nothing about the domain."""
-    by_machine = mailbox.phase_until is not None or mailbox.relapses >= len(healing.RELAPSES)
-    return mailbox.phase == Phase.QUARANTINE or (mailbox.phase == Phase.PAUSED and by_machine)
-
-
-def _stop_all(domain: Domain, now: datetime) -> None:
-    """The rest of them cool down for the shortest while; it is not their fault, so no score is taken."""
-    sending = domain.mailboxes.filter(phase__in=limits.MAY_SEND, retired_at=None).order_by("id")
-    for pk in list(sending.values_list("pk", flat=True)):
-        mailbox = healing.locked(pk)
-        if mailbox.phase in limits.MAY_SEND:
-            until = now + healing.COOLDOWNS[0]
-            healing.move(mailbox, Phase.PAUSED, reason="Its domain was stopped.", until=until, now=now)

@@ -6,7 +6,7 @@ from apikeys.models import Workspace
 from apikeys.services import now_for
 from sending.inbox import receive
 from sending.models import SandboxDelivery
-from sending.reactions import react
+from sending.reactions import react, seed_of
 
 logger = logging.getLogger(__name__)
 BATCH = 200
@@ -38,7 +38,9 @@ def _react(workspace: Workspace) -> int:
     due = SandboxDelivery.objects.filter(workspace_id=workspace.pk, reacted=False, react_at__lte=now)
     deliveries = list(due.select_related("mailbox__workspace").order_by("react_at", "id")[:BATCH])
     for delivery in deliveries:
-        raw = react(delivery.reaction, bytes(delivery.raw), at=delivery.react_at, seed=delivery.rfc_message_id)
+        raw = react(
+            delivery.reaction, bytes(delivery.raw), at=delivery.react_at, seed=seed_of(workspace, bytes(delivery.raw))
+        )
         receive(mailbox=delivery.mailbox, raw=raw, now=delivery.react_at)
         # After the mail is in: a death between the two lets it come again, and a Message-ID is taken in once.
         SandboxDelivery.objects.filter(pk=delivery.pk).update(reacted=True)

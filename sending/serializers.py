@@ -2,8 +2,9 @@
 
 from rest_framework import serializers
 
-from outbound.api.serializers import Input, Output, OwnedField, Text
-from sending.models import Thread
+from outbound.api.serializers import Flag, Input, Moment, Output, OwnedField, Text
+from sending.models import Message, Thread
+from sending.parked import DECISIONS, may_be_decided
 
 MAX_BODY = 200_000
 
@@ -34,7 +35,43 @@ class ReplyInput(Input):
         default="",
         help_text="Text; made from the HTML when absent.",
     )
-    confirm = serializers.BooleanField(default=False, help_text="Answer even somebody who said no.")
+    confirm = Flag(default=False, help_text="Answer even somebody who said no.")
+
+
+class ParkedOutput(Output):
+    """`context["evidence"]`: {message id: sentences}."""
+
+    id = serializers.CharField()
+    state = serializers.CharField(help_text="unknown while it is parked.")
+    reason = Text(source="state_reason")
+    attempt = serializers.IntegerField(help_text="Send it with a decision: it says which attempt was looked at.")
+    decisions = serializers.SerializerMethodField(help_text="What can be decided now.")
+    evidence = serializers.SerializerMethodField(help_text="What is known of it, oldest first.")
+    run_id = serializers.SerializerMethodField()
+    lead_id = serializers.CharField(allow_null=True)
+    thread_id = serializers.CharField()
+    from_email = serializers.CharField()
+    to_email = serializers.CharField()
+    subject = Text()
+    message_id = serializers.CharField(source="rfc_message_id")
+    handed_over_at = Moment(source="departed_at", allow_null=True)
+
+    def get_decisions(self, message) -> list[str]:
+        return may_be_decided(message)
+
+    def get_evidence(self, message) -> list[str]:
+        return self.context["evidence"][message.pk]
+
+    def get_run_id(self, message) -> str | None:
+        return message.lane.reference.get("campaign_id") if message.lane else None
+
+
+class DecisionInput(Input):
+    decision = serializers.ChoiceField(
+        choices=list(DECISIONS),
+        help_text="send_again (they may get it twice), assume_sent (follow-ups go on) or drop (the lead's run ends).",
+    )
+    attempt = serializers.IntegerField(min_value=0, max_value=32767, help_text="The attempt that was looked at.")
 
 
 class ReplyOutput(Output):
@@ -43,3 +80,18 @@ class ReplyOutput(Output):
     vars()["from"] = serializers.CharField(source="from_email")
     to = serializers.CharField(source="to_email")
     status = serializers.ChoiceField(choices=["sent", "queued", "refused", "unknown"])
+
+
+class ReplyClassInput(Input):
+    reply_class = serializers.ChoiceField(
+        choices=Message.ReplyClass.values,
+        help_text="What the reply means. hard_no and angry end the writing to that person; another class lifts that.",
+    )
+
+
+class ReplyClassOutput(Output):
+    message_id = serializers.CharField(source="pk")
+    thread_id = serializers.CharField()
+    reply_class = serializers.CharField()
+    class_confidence = serializers.FloatField(help_text="0 to 1.")
+    class_by = serializers.CharField(help_text="rules, model or person.")

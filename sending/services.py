@@ -1,36 +1,42 @@
 """What the post office does for others. Protocol: ledger.py, guards.py, postoffice.py. Incoming: inbox.py."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
 
-from apikeys.events import record_event
+from apikeys import tiers
 from apikeys.models import Workspace
 from leads.models import Lead, Suppression
 from leads.services import suppress
 from outbound.api.errors import Conflict, Invalid
-from outbound.clock import real_now
+from outbound.clock import lease_now
 from sending import healing, ledger
+from sending.imap_watch import Watcher
 from sending.inbox import receive
 from sending.letters import public_url, rfc_message_id, unsubscribe_url
-from sending.mailboxes import resume_mailbox
+from sending.mailboxes import refuse_too_much, resume_mailbox
 from sending.models import Domain, Lane, Mailbox, Message, MessageBody, Thread
+from sending.parked import decide_unknown, parked_mails
 from sending.postoffice import dispatch, drain, due_mailboxes, transport_of
 from sending.recovery import heal_due
 from sending.sandbox_world import let_answer
-from sending.states import move
 
 __all__ = [
     "Draft", "cancel_queued", "close_lane", "connect_mailbox", "decide_unknown", "dispatch", "drain", "due_mailboxes",
-    "heal_due", "in_flight", "let_answer", "open_lane", "public_url", "queue_messages", "receive", "sandbox_mailbox",
-    "shut_lane", "transport_of", "unsubscribe", "unsubscribe_url", "wait_until_quiet",
+    "heal_due", "in_flight", "let_answer", "open_lane", "parked_mails", "public_url", "queue_messages", "receive",
+    "sandbox_mailbox",
+    "shut_lane", "transport_of", "unsubscribe", "unsubscribe_url", "wait_until_none_leaves",
+    "wait_until_quiet", "watcher",
 ]  # fmt: skip
 
 # A committed message whose dot has not left by then never sends it (postoffice.DOT_WITHIN, and a second).
 QUIET_AFTER = timedelta(seconds=6)
+
+
+watcher = Watcher()  # of this process, for its reader
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,7 @@ class Draft:
     send_at: datetime
     not_after: datetime | None
     stops_after: datetime
+    tried_since: datetime | None = None
 
 
 def queue_messages(drafts: list[Draft], *, now: datetime) -> list[Message]:
@@ -71,6 +78,7 @@ def queue_messages(drafts: list[Draft], *, now: datetime) -> list[Message]:
             send_at=draft.send_at,
             not_after=draft.not_after,
             stops_after=draft.stops_after,
+            tried_since=draft.tried_since,
         )
         for draft in drafts
     ]
@@ -122,39 +130,74 @@ def wait_until_quiet(lane_id) -> int:
 
     Call it outside a transaction. Returns how many are still in flight: their dot went, their answer is awaited.
     """
-    deadline = time.monotonic() + QUIET_AFTER.total_seconds()
-    while time.monotonic() < deadline:
-        young = Q(committed_at__gt=real_now() - QUIET_AFTER)
-        if not Message.objects.filter(young, lane_id=lane_id, state=Message.State.COMMITTED).exists():
-            break
-        time.sleep(0.05)
+    _wait_while(lambda: _may_leave().filter(lane_id=lane_id).exists())
     return in_flight([lane_id])
 
 
-def connect_mailbox(*, workspace: Workspace, email: str, provider: str = "smtp", now: datetime, **fields) -> Mailbox:
+def wait_until_none_leaves(promised: set) -> None:
+    """The same before an opt-out or a deletion is: (workspace id, address or `@domain`) pairs. At most 6 s."""
+    workspaces = {workspace_id for workspace_id, _ in promised}
+
+    def one_leaves() -> bool:
+        rows = _may_leave().filter(workspace_id__in=workspaces).values_list("workspace_id", "to_email")
+        return any({(owner, email), (owner, f"@{email.rpartition('@')[2]}")} & promised for owner, email in rows)
+
+    _wait_while(one_leaves)
+
+
+def _may_leave():
+    """Committed, and young enough for the dot."""
+    return Message.objects.filter(state=Message.State.COMMITTED, committed_at__gt=lease_now(plus=-QUIET_AFTER))
+
+
+def _wait_while(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + QUIET_AFTER.total_seconds()
+    while time.monotonic() < deadline and what():
+        time.sleep(0.05)
+
+
+def connect_mailbox(
+    *, workspace: Workspace, email: str, provider: str = "smtp", now: datetime, warmup: bool = True, **fields
+) -> Mailbox:
     """A new address to send from, or one that was deleted again, on the threads it had.
 
-    `fields`: the columns of Mailbox (host, port, security, user, password, limits).
+    It ramps up to its daily limit unless `warmup` is False. `fields`: the columns of Mailbox (host, port, security,
+    user, password, limits). Invalid when the limit is more than its provider lets out.
     """
     email = email.strip().lower()
-    known = Mailbox.objects.for_workspace(workspace).filter(email=email).first()
-    if known and known.retired_at:
-        return _connect_again(known, provider=provider, now=now, **fields)
-    if known:
-        raise Conflict(f"{email} is connected already.", details={"email": ["Taken."]})
     if "@" not in email:
         raise Invalid.field("email", "Give an e-mail address.")
-    domain, _ = Domain.objects.get_or_create(
-        workspace=workspace, name=email.rpartition("@")[2], defaults={"created_at": now}
-    )
-    return Mailbox.objects.create(
+    refuse_too_much(email=email, **fields)
+    return _connect(
         workspace=workspace,
         email=email,
+        now=now,
         provider=provider,
-        domain=domain,
-        created_at=now,
-        **{"phase_since": now, **fields},
+        warmup_started_at=now if warmup else None,
+        **fields,
     )
+
+
+@transaction.atomic
+def _connect(*, workspace: Workspace, email: str, now: datetime, **fields) -> Mailbox:
+    known = Mailbox.objects.for_workspace(workspace).filter(email=email).first()
+    if known and not known.retired_at:
+        raise Conflict(f"{email} is connected already.", details={"email": ["Taken."]})
+    in_use = Mailbox.objects.for_workspace(workspace).filter(retired_at=None)
+    tiers.add_one(workspace, "mailboxes", in_use, now=now)
+    if known:
+        return _connect_again(known, now=now, **fields)
+    domain = _domain(workspace, email.rpartition("@")[2], now)
+    return Mailbox.objects.create(
+        workspace=workspace, email=email, domain=domain, created_at=now, **{"phase_since": now, **fields}
+    )
+
+
+def _domain(workspace: Workspace, name: str, now: datetime) -> Domain:
+    domains = Domain.objects.for_workspace(workspace)
+    if not domains.filter(name=name).exists():
+        tiers.add_one(workspace, "domains", domains, now=now)
+    return domains.get_or_create(workspace=workspace, name=name, defaults={"created_at": now, "phase_since": now})[0]
 
 
 @transaction.atomic
@@ -164,14 +207,17 @@ def _connect_again(mailbox: Mailbox, *, now: datetime, **fields) -> Mailbox:
     fields |= {"connection_status": Mailbox.Connection.ACTIVE, "connection_detail": "", "retry_connection_at": None}
     for name, value in {**fields, "retired_at": None}.items():
         setattr(mailbox, name, value)
+    if mailbox.domain.phase in healing.STOPPED:
+        fields["phase_until"] = mailbox.phase_until = now  # it heals once its domain does
     mailbox.save(update_fields=[*fields, "retired_at"])
-    return resume_mailbox(mailbox=mailbox, now=now)
+    return mailbox if mailbox.domain.phase in healing.STOPPED else resume_mailbox(mailbox=mailbox, now=now)
 
 
 def sandbox_mailbox(*, workspace: Workspace, email: str, now: datetime) -> Mailbox:
-    """In a test workspace any address can be a sender (decisions C15): unhurried by gap and day."""
-    found = Mailbox.objects.for_workspace(workspace).filter(email=email.strip().lower()).first()
-    return found or connect_mailbox(
+    """In a test workspace any address can be a sender (decisions C15): unhurried by gap, ramp and day."""
+    email = email.strip().lower()
+    found = Mailbox.objects.for_workspace(workspace).filter(email=email).first()
+    return found or _connect(
         workspace=workspace, email=email, provider="sandbox", now=now, daily_limit=100_000, send_gap_seconds=0
     )
 
@@ -187,32 +233,3 @@ def unsubscribe(*, message: Message, now: datetime) -> None:
             workspace=message.workspace, value=address, kind=Suppression.Kind.UNSUBSCRIBED, now=now,
             reason="Used the unsubscribe link.",
         )  # fmt: skip
-
-
-@transaction.atomic
-def decide_unknown(*, message: Message, decision: str, now: datetime) -> Message:
-    """What an operator knows better: `send_again`, `assume_sent` or `drop` a message that is parked as unknown."""
-    to, reason = {
-        "send_again": (Message.State.QUEUED, "Sent again by hand."),
-        "assume_sent": (Message.State.SENT, "Assumed sent, by hand."),
-        "drop": (Message.State.REFUSED, "Dropped by hand."),
-    }[decision]
-    if message.state != Message.State.UNKNOWN:
-        raise Conflict("Only a parked message can be decided on.")
-    if decision == "send_again" and message.lane and message.lane.state == Lane.State.CLOSED:
-        raise Conflict(
-            "The run was stopped: nothing of it is sent again. Drop the message, or assume that it was sent."
-        )
-    ledger.hold_rows(message)
-    fields = {"state_reason": reason}
-    fields |= {"send_at": now} if decision == "send_again" else {"settled_at": now}
-    if not move(message, to, token=message.token, **fields):
-        raise Conflict("Somebody decided on this message just now.")
-    if decision == "assume_sent":
-        ledger.book_sent(message, now=now)
-    record_event(
-        workspace=message.workspace, kind="email.decided", summary=f"{message.to_email}: {reason}", now=now,
-        message_id=message.id, lead_id=message.lead_id,
-        campaign_id=message.lane and message.lane.reference.get("campaign_id"),
-    )  # fmt: skip
-    return message

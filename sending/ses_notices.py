@@ -6,7 +6,7 @@ Fields: https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html
 import json
 from typing import Any
 
-from sending.bounces import Bounce, Hardness, Report, classify, status_of
+from sending.bounces import MAX_RECIPIENTS, Bounce, Hardness, Report, classify, status_of, worst_first
 from sending.raw_mail import first_address
 
 
@@ -20,21 +20,22 @@ def read_notice(text: str) -> Report | None:
         return None
     kind = notice.get("notificationType")
     if kind == "Bounce":
-        return Report("bounce", _bounce(_mapping(notice.get("bounce"))))
+        return Report("bounce", _bounces(_mapping(notice.get("bounce"))))
     return Report("complaint" if kind == "Complaint" else "ignored")
 
 
-def _bounce(told: dict[str, Any]) -> Bounce:
+def _bounces(told: dict[str, Any]) -> tuple[Bounce, ...]:
     listed = told.get("bouncedRecipients")
-    recipient = _mapping(listed[0]) if isinstance(listed, list) and listed else {}
+    recipients = listed[:MAX_RECIPIENTS] if isinstance(listed, list) and listed else [{}]
+    return worst_first([_bounce(told, _mapping(recipient)) for recipient in recipients])
+
+
+def _bounce(told: dict[str, Any], recipient: dict[str, Any]) -> Bounce:
     words = str(recipient.get("diagnosticCode", ""))[:500]
     status = status_of(words) or str(recipient.get("status", ""))[:12]
     hardness: Hardness = classify(status, words)
-    if (
-        hardness == "soft"
-        and told.get("bounceType") == "Permanent"
-        and told.get("bounceSubType") in ("General", "NoEmail")
-    ):
+    permanent = told.get("bounceType") == "Permanent" and told.get("bounceSubType") in ("General", "NoEmail")
+    if hardness == "soft" and permanent:
         hardness = "hard"
     return Bounce(hardness, status, first_address(str(recipient.get("emailAddress", ""))), words)
 

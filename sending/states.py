@@ -27,5 +27,6 @@ def move(message: Message, to: str, *, token, **fields) -> bool:
     if changed:
         message.state = to
         for name, value in fields.items():
-            setattr(message, name, value)
+            if not hasattr(value, "resolve_expression"):  # the database's own moment: only the row has it
+                setattr(message, name, value)
     return bool(changed)

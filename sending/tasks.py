@@ -3,19 +3,35 @@
 from celery import shared_task
 
 from outbound.clock import real_now
-from sending import ledger, postoffice, recovery
+from outbound.doorbell import closing
+from sending import judging, ledger, mailboxes, postoffice, recovery, strays
 
 
-@shared_task(name="sending.drain", queue="sending")
+@shared_task(name="sending.drain")
 def drain(*, mailbox_id, **_):
-    postoffice.drain(mailbox_id)
+    postoffice.drain(mailbox_id, stop=closing.is_set)
 
 
-@shared_task(name="sending.reap", queue="default")
+@shared_task(name="sending.reap")
 def reap(**_):
     ledger.reap()
 
 
-@shared_task(name="sending.heal", queue="default")
+@shared_task(name="sending.heal")
 def heal(**_):
     recovery.heal_due(now=real_now())
+
+
+@shared_task(name="sending.retry_connections")
+def retry_connections(**_):
+    mailboxes.retry_connections()
+
+
+@shared_task(name="sending.judge_replies")
+def judge_replies(**_):
+    judging.ask_model_due(now=real_now())
+
+
+@shared_task(name="sending.forget_strays")
+def forget_strays(**_):
+    strays.forget_old(now=real_now())

@@ -3,6 +3,8 @@
 import pytest
 from django.conf import settings
 
+from tests.ops import clients
+
 pytest_plugins = ["tests.base"]
 
 
@@ -21,3 +23,19 @@ def _nothing_left_on_redis():
         keys = list(server.scan_iter(f"*{settings.RUN}:*", count=1000))
         if keys:
             server.delete(*keys)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Foreign clients are installed and need a product that runs, so only when asked for: `pytest -m clients`."""
+    if "clients" in config.getoption("markexpr", ""):
+        return
+    for item in items:
+        if item.get_closest_marker("clients"):
+            item.add_marker(pytest.mark.skip(reason="run with `make test-clients`"))
+
+
+@pytest.fixture(scope="session")
+def outbound(tmp_path_factory):
+    """{"OUTBOUND_URL", "OUTBOUND_KEY"} of a running product with a data folder of its own."""
+    with clients.product(tmp_path_factory.mktemp("home")) as running:
+        yield running

@@ -15,11 +15,13 @@ from apikeys.models import ApiKey, StoredResponse, WorkspaceOwned
 from apikeys.services import create_key
 from apikeys.webhooks import create_endpoint, send_test
 from campaigns.campaigns import draft_campaign
+from campaigns.routing_rules import create_rule
 from campaigns.services import pause
 from leads.imports import start_import
+from leads.services import suppress
 from outbound.api.serializers import OwnedField, OwnedListField
 from outbound.urls import api
-from sending.models import Mailbox, Thread
+from sending.models import Domain, Mailbox
 from tests import make
 
 RANDOM_ID = "019f0000-0000-7000-8000-000000000001"
@@ -64,12 +66,12 @@ class Operation:
 
 
 def operations() -> list[Operation]:
-    return [operation for pattern in _patterns(api) for operation in _operations(pattern)]
+    return [operation for pattern in patterns(api) for operation in _operations(pattern)]
 
 
-def _patterns(found) -> Iterator[URLPattern]:
+def patterns(found) -> Iterator[URLPattern]:
     for each in found:
-        yield from _patterns(each.url_patterns) if hasattr(each, "url_patterns") else [each]
+        yield from patterns(each.url_patterns) if hasattr(each, "url_patterns") else [each]
 
 
 def _operations(pattern) -> Iterator[Operation]:
@@ -120,18 +122,27 @@ def cast_of(workspace) -> SimpleNamespace:
         unused=unused,
         run=run,
         draft=draft,
+        campaign=draft,
+        rule=create_rule(campaign=draft, now=make.NOW, persona="founder"),
         mailbox=mailbox,
         unused_mailbox=make.mailbox(workspace, f"unused@{workspace.slug}.example"),
         paused_mailbox=make.mailbox(workspace, f"paused@{workspace.slug}.example", phase="paused"),
         batch=batch,
+        suppression=suppress(workspace=workspace, value="gone@people.example", kind="manual", now=make.NOW),
         key=create_key(workspace=workspace, name="spare")[0],
         webhook=webhook,
         delivery=delivery,
         ingest=ingest,
-        thread=Thread.objects.create(
-            workspace=workspace, mailbox=mailbox, lead=lead, contact_email=lead.email, subject="Hi", created_at=make.NOW
-        ),
+        thread=(thread := make.thread(mailbox, lead)),
+        reply=make.reply(thread),
+        parked=make.parked(mailbox, lead),
+        stray=make.stray(mailbox, lead.email),
     )
+
+
+def stopped_domain(cast):
+    Domain.objects.filter(pk=cast.mailbox.domain_id).update(phase="paused")
+    return cast.mailbox.domain_id
 
 
 def paused(cast) -> str:
@@ -189,6 +200,12 @@ EXAMPLES = {
     "list_imports": Example(),
     "create_import": Example(body=lambda c: CSV, query=lambda c: "filename=a.csv&groups=One,Two", status=201),
     "get_import": Example(at=lambda c: c.batch.id),
+    "list_suppressions": Example(query=lambda c: "kind=manual&search=gone&limit=5"),
+    "create_suppression": Example(body=lambda c: {"value": "@never.example", "kind": "manual", "reason": "A rival."}),
+    "get_suppression": Example(at=lambda c: c.suppression.id),
+    "delete_suppression": Example(at=lambda c: c.suppression.id, query=lambda c: "reason=Asked", status=204),
+    "import_suppressions": Example(body=lambda c: {"suppressions": [{"value": "no@people.example"}]}),
+    "export_suppressions": Example(query=lambda c: "as=csv"),
     "list_sequences": Example(),
     "create_sequence": Example(body=lambda c: {"name": "Another", "steps": STEPS}, status=201),
     "get_sequence": Example(at=lambda c: c.sequence.id),
@@ -209,6 +226,8 @@ EXAMPLES = {
     ),
     "get_run": Example(at=lambda c: c.run.id),
     "list_run_messages": Example(at=lambda c: c.run.id, query=lambda c: "state=sent&bodies=true"),
+    "explain_run": Example(at=lambda c: c.run.id),
+    "explain_run_lead": Example(at=lambda c: (c.run.id, c.lead.id)),
     "stop_run": Example(at=lambda c: c.run.id),
     "pause_run": Example(at=lambda c: c.run.id),
     "resume_run": Example(at=paused),
@@ -231,9 +250,28 @@ EXAMPLES = {
     "add_campaign_leads": Example(
         at=lambda c: c.draft.id, body=lambda c: {"lead_ids": [str(c.lead.id)], "include_active_elsewhere": True}
     ),
+    "list_routing_rules": Example(),
+    "create_routing_rule": Example(
+        body=lambda c: {"campaign_id": str(c.draft.id), "persona": "CTO", "min_score": 60, "priority": 10}, status=201
+    ),
+    "get_routing_rule": Example(at=lambda c: c.rule.id),
+    "update_routing_rule": Example(at=lambda c: c.rule.id, body=lambda c: {"campaign_id": str(c.run.id)}),
+    "delete_routing_rule": Example(at=lambda c: c.rule.id, status=204),
+    "list_arrivals": Example(query=lambda c: "state=waiting&limit=5"),
     "get_campaign_report": Example(at=lambda c: c.run.id),
     "list_campaign_replies": Example(at=lambda c: c.run.id),
+    "correct_reply_class": Example(at=lambda c: c.reply.id, body=lambda c: {"reply_class": "soft_no"}),
     "send_reply": Example(body=lambda c: {"thread_id": str(c.thread.id), "body_html": "<p>Yes</p>"}),
+    "list_stray_mail": Example(query=lambda c: "why=unmatched&limit=5"),
+    "get_stray_mail": Example(at=lambda c: c.stray.id),
+    "assign_stray_mail": Example(at=lambda c: c.stray.id, body=lambda c: {"thread_id": str(c.parked.thread_id)}),
+    "retry_stray_mail": Example(at=lambda c: c.stray.id),
+    "dismiss_stray_mail": Example(at=lambda c: c.stray.id, status=204),
+    "list_parked_sends": Example(),
+    "get_parked_send": Example(at=lambda c: c.parked.id),
+    "decide_parked_send": Example(
+        at=lambda c: c.parked.id, body=lambda c: {"decision": "drop", "attempt": c.parked.attempt}
+    ),
     "get_sandbox_clock": Example(),
     "turn_sandbox_clock": Example(body=lambda c: {"advance_seconds": 60}),
     "list_senders": Example(),
@@ -247,6 +285,11 @@ EXAMPLES = {
     "resume_mailbox": Example(at=lambda c: c.paused_mailbox.id),
     "list_domains": Example(),
     "get_domain": Example(at=lambda c: c.mailbox.domain_id),
+    "update_domain": Example(at=lambda c: c.mailbox.domain_id, body=lambda c: {"dkim_selector": "2026a"}),
+    "check_domain": Example(at=lambda c: c.mailbox.domain_id),
+    "resume_domain": Example(at=stopped_domain),
+    "list_domain_transitions": Example(at=lambda c: c.mailbox.domain_id),
+    "list_mailbox_transitions": Example(at=lambda c: c.mailbox.pk),
 }
 
 

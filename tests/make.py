@@ -1,5 +1,6 @@
 """Plain factory functions: make.lead(email=…). Defaults that work, everything else by name."""
 
+import uuid
 from datetime import UTC, datetime
 from itertools import count
 
@@ -11,6 +12,9 @@ from leads import services as leads
 from leads import variables as variable_services
 from leads.models import Lead
 from sending import services as sending
+from sending.inbound import read_mail
+from sending.models import Message, MessageBody, Thread
+from sending.strays import note_unmatched
 
 _number = count(1)
 NOW = datetime.now(UTC)  # what is made was there before the test's first tick
@@ -60,6 +64,8 @@ def sequence(workspace: Workspace, name: str = "", steps=None):
 
 
 def mailbox(workspace: Workspace, email: str = "hi@you.example", **fields):
+    """One that may send as much as a test likes, at once."""
+    fields.setdefault("warmup", False)
     fields.setdefault("send_gap_seconds", 0)
     fields.setdefault("daily_limit", 10_000)
     return sending.connect_mailbox(workspace=workspace, email=email, now=NOW, **fields)
@@ -72,3 +78,39 @@ def run(workspace: Workspace, *, steps=None, now=NOW, schedule=None, **fields):
         workspace=workspace, sequence=fields.pop("sequence", None) or sequence(workspace, steps=steps),
         schedule=ALL_HOURS if schedule is None else schedule, now=now, **fields,
     )  # fmt: skip
+
+
+def thread(mailbox, lead: Lead) -> Thread:
+    return Thread.objects.create(
+        workspace=mailbox.workspace, mailbox=mailbox, lead=lead, contact_email=lead.email, subject="Hi", created_at=NOW
+    )
+
+
+def reply(thread: Thread, text: str = "Tell me more") -> Message:
+    """A person's answer on a thread, as it stands there."""
+    message = Message.objects.create(
+        workspace=thread.workspace, thread=thread, mailbox=thread.mailbox, lead=thread.lead, created_at=NOW,
+        direction="in", kind="reply", state="received", collected=True, settled_at=NOW, subject="Re: Hi",
+        from_email=thread.contact_email, to_email=thread.mailbox.email,
+        rfc_message_id=f"<{next(_number)}@people.example>",
+    )  # fmt: skip
+    MessageBody.objects.create(message=message, text=text, raw=f"Subject: Re: Hi\n\n{text}".encode())
+    return message
+
+
+def parked(mailbox, lead: Lead) -> Message:
+    """A mail that was handed over, as the ledger leaves it when nobody hears of it again."""
+    return Message.objects.create(
+        workspace=mailbox.workspace, created_at=NOW, direction="out", kind="manual", state="unknown", attempt=1,
+        state_reason="The connection was lost.", thread=thread(mailbox, lead), mailbox=mailbox, lead=lead,
+        from_email=mailbox.email, to_email=lead.email, subject="Lost", departed_at=NOW, token=uuid.uuid4(),
+        rfc_message_id=f"<{next(_number)}@lost.example>",
+    )  # fmt: skip
+
+
+def stray(mailbox, sender: str = "stranger@else.example"):
+    """A mail on the list of those that are on no thread."""
+    number = next(_number)
+    raw = f"From: <{sender}>\nSubject: Hello\nMessage-ID: <stray{number}@else.example>\n\nWho are you?\n".encode()
+    note_unmatched(mailbox=mailbox, mail=read_mail(raw, received_at=NOW), raw=raw, folder="INBOX", now=NOW)
+    return mailbox.strays.get(rfc_message_id=f"<stray{number}@else.example>")

@@ -19,6 +19,7 @@ FOREIGN = (
     "PUBLIC_URL",
     "ALLOWED_HOSTS",
     "DEBUG",
+    "FAILPOINTS",
 )
 
 for name in FOREIGN:

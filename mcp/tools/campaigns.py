@@ -8,18 +8,23 @@ from django.db.models import Sum
 from rest_framework import serializers
 
 from campaigns import campaign_serializers as c
-from campaigns import queries, services, tool_views
+from campaigns import campaign_views as views
+from campaigns import queries, services
+from campaigns import views as runs
+from campaigns.explain_serializers import LeadExplainedOutput, RunExplainedOutput
 from campaigns.models import Campaign, Enrollment
 from campaigns.serializers import StepOutput
 from mcp.confirm import Preview
-from mcp.fields import KnownField
+from mcp.fields import KnownField, LeadField
 from mcp.pages import limit_field
 from mcp.registry import tool
-from mcp.tools.runs import POLL_AFTER, AdviceOutput, is_large
+from mcp.tools.runs import POLL_AFTER, RUN, AdviceOutput, is_large
+from outbound.api.errors import Invalid
 from outbound.api.serializers import Input
 from sending.models import Thread
 from sending.serializers import ReplyInput, ReplyOutput
-from sending.tool_views import send_reply as answer
+from sending.views import reply_now
+from sending.views import send_reply as answer
 
 CAMPAIGN = {
     "campaign_id": KnownField(
@@ -43,7 +48,7 @@ class ReplyToolInput(ReplyInput):
     thread_id = KnownField(
         Thread.objects.select_related("mailbox__workspace", "workspace"),
         what="thread",
-        listed_by="list_campaign_replies",
+        listed_by="get_campaign_replies",
         help_text="Id of the thread to answer on.",
     )
 
@@ -63,7 +68,7 @@ def create_campaign(caller, **data):
     """Create a draft with its own steps, schedule and leads. Nothing is sent before launch_campaign.
 
     Leads pass the health gate: red ones are left out, yellow ones wait for review. Read the warnings in the answer."""
-    return tool_views.draft(caller.workspace, **data)
+    return views.draft(caller.workspace, **data)
 
 
 @tool(
@@ -77,7 +82,7 @@ def create_campaign(caller, **data):
 )
 def get_campaign(caller, *, campaign_id):
     """One campaign with its schedule, steps, variants and first 100 leads."""
-    return tool_views.show_detail(campaign_id, with_leads=caller.may("leads:read"))
+    return views.show_detail(campaign_id, with_leads=caller.may("leads:read"))
 
 
 @tool(
@@ -92,11 +97,11 @@ def get_campaign(caller, *, campaign_id):
 )
 def update_campaign(caller, *, campaign_id, **fields):
     """Change the name or schedule of a draft or paused campaign. Absent fields stay."""
-    return tool_views.change(campaign_id, **fields)
+    return views.show_campaign(views.change(campaign_id, **fields))
 
 
 def launch_of(caller, *, campaign_id):
-    tool_views.rehearse(campaign_id)
+    views.rehearse(campaign_id)
     steps = services.current_steps(campaign_id.sequence)
     walking = campaign_id.enrollments.filter(status__in=Enrollment.WALKING)
     chosen = list(campaign_id.mailboxes.all()) or services.sendable_mailboxes(caller.workspace)
@@ -168,7 +173,7 @@ def launch_campaign(caller, *, campaign_id):
 
     Use dry_run first and show a person what it says. Then poll get_campaign_report."""
     return {
-        **tool_views.launch(campaign_id),
+        **views.launch(campaign_id),
         "next": "Mails are going out. Poll get_campaign_report; stop them with pause_campaign.",
         "poll_with": "get_campaign_report",
         "poll_after_seconds": POLL_AFTER,
@@ -184,7 +189,7 @@ def launch_campaign(caller, *, campaign_id):
 )
 def pause_campaign(caller, *, campaign_id):
     """Pause an active campaign. Once it is answered no further mail of it leaves; launch_campaign goes on with it."""
-    return tool_views.pause(campaign_id)
+    return views.pause(campaign_id)
 
 
 @tool(
@@ -201,7 +206,7 @@ def add_campaign_leads(caller, *, campaign_id, **data):
     """Enroll more leads, through the health gate; who is in it already is not enrolled twice.
 
     In an active campaign they are written to at once, within its schedule."""
-    return tool_views.add_leads(campaign_id, **data)
+    return views.add_leads(campaign_id, **data)
 
 
 @tool(
@@ -215,7 +220,7 @@ def add_campaign_leads(caller, *, campaign_id, **data):
 )
 def archive_campaign(caller, *, campaign_id):
     """End a campaign for good. Once it is answered no further mail of it leaves."""
-    return tool_views.archive(campaign_id)
+    return views.archive(campaign_id)
 
 
 @tool(
@@ -228,7 +233,7 @@ def archive_campaign(caller, *, campaign_id):
 )
 def get_campaign_report(caller, *, campaign_id):
     """Leads by status, mails sent, threads with a reply and the share of replies."""
-    return tool_views.report(campaign_id)
+    return views.report(campaign_id)
 
 
 @tool(
@@ -236,17 +241,48 @@ def get_campaign_report(caller, *, campaign_id):
     on=CAMPAIGN,
     output=RepliesOutput,
     scope="replies:read",
-    title="List a campaign's replies",
+    title="Get a campaign's replies",
     third_party=True,
     read_only=True,
     toolset="campaigns",
 )
-def list_campaign_replies(caller, *, campaign_id, limit):
+def get_campaign_replies(caller, *, campaign_id, limit):
     """The most recently answered threads, each with its newest reply. Answer on one with send_reply."""
     found = queries.replies(campaign_id, limit=limit)
     shown, total = len(found["replies"]), found["total_replies"]
     more = f"These are the newest {shown} of {total}. A higher limit, 100 at most, shows more."
     return {**RepliesOutput(found | {"next": more if shown < total else "That is all."}).data}
+
+
+@tool(
+    on=RUN,
+    output=RunExplainedOutput,
+    scope="campaigns:read",
+    title="Explain a run",
+    third_party=True,
+    read_only=True,
+    toolset="campaigns",
+)
+def explain_run(caller, *, run_id):
+    """Why a run's next mail leaves when it does: every guard with its numbers, the one that binds, each mailbox."""
+    return runs.explain_run(run_id)
+
+
+@tool(
+    on=RUN | {"lead_id": LeadField()},
+    output=LeadExplainedOutput,
+    scope="campaigns:read",
+    title="Explain a lead",
+    third_party=True,
+    read_only=True,
+    toolset="campaigns",
+)
+def explain_lead(caller, *, run_id, lead_id):
+    """Why a lead of a run has not got its next mail yet: every guard with its numbers, and the one that binds."""
+    enrollment = queries.enrollment_of(run_id, lead_id)
+    if enrollment is None:
+        raise Invalid.field("lead_id", "This lead is not in the run.")
+    return runs.explain_lead(enrollment)
 
 
 @tool(
@@ -257,9 +293,10 @@ def list_campaign_replies(caller, *, campaign_id, limit):
     destructive=True,
     open_world=True,
     toolset="campaigns",
+    on_replay=reply_now,
 )
 def send_reply(caller, **data):
     """Send a real e-mail on a thread, through the mailbox it came to, at once. It cannot be taken back.
 
-    Status queued: it leaves within seconds. With an idempotency_key the answer is always queued."""
+    Status queued: it leaves within seconds. A repeat with the same idempotency_key says how it fared since."""
     return answer(caller.workspace, **data)

@@ -1,4 +1,6 @@
-"""What campaigns stand on: imports that skip who is known, validation, and who is told what happens."""
+"""What campaigns stand on: imports that skip who is known, validation, mailboxes, and who is told what happens."""
+
+from rest_framework import serializers
 
 from apikeys.models import WebhookEndpoint
 from apikeys.throttling import RateLimited, charge
@@ -6,19 +8,28 @@ from apikeys.webhook_serializers import WebhookOutput
 from leads import bulk_serializers as b
 from leads import queries
 from leads.bulk_views import bulk_import, queue_validation
-from leads.serializers import LeadInput
+from leads.serializers import LeadInput, LeadOutput
 from leads.services import MAX_ROWS
 from mcp.fields import RowsField
-from mcp.pages import ListInput, page, page_output
+from mcp.pages import ListInput, page, page_of_all, page_output
 from mcp.registry import tool
+from mcp.tools.leads import QueryLeadsInput, query_leads
 from mcp.tools.runs import AdviceOutput
 from outbound.api.serializers import Input
+from sending.mailbox_serializers import DomainOutput, MailboxOutput
+from sending.queries import domains_shown, mailboxes_shown
 
 POLL_AFTER = 5  # seconds: domains are asked in the background, each takes from milliseconds to a time-out
 
 
 class ImportLeadsInput(Input):
     leads = RowsField(LeadInput, max_length=MAX_ROWS, help_text="1 to 5,000 leads.")
+
+
+class AlphabeticalInput(ListInput):
+    after = serializers.CharField(
+        max_length=300, required=False, help_text="next_cursor of the page before: an address or a domain."
+    )
 
 
 class QueuedOutput(b.ValidateOutput, AdviceOutput):
@@ -46,6 +57,20 @@ def import_leads(caller, *, leads):
     Every row has its own result; a wrong one is rejected with its reason and harms no other."""
     pay_for_bulk(caller)
     return bulk_import(caller.workspace, leads)
+
+
+@tool(
+    input=QueryLeadsInput,
+    output=page_output("leads", LeadOutput),
+    scope="leads:read",
+    title="List leads",
+    third_party=True,
+    read_only=True,
+    toolset="infra",
+)
+def list_leads(caller, **asked):
+    """Leads, newest first, by status, verdict, group or search, each with its counters of mails and replies."""
+    return query_leads(caller, **asked)
 
 
 @tool(
@@ -79,6 +104,36 @@ def validate_leads(caller, **chosen):
 def get_validation_results(caller):
     """How many leads got which verdict: valid, risky, invalid, unknown."""
     return b.ValidationResultsOutput(queries.validation_summary(caller.workspace)).data
+
+
+@tool(
+    input=AlphabeticalInput,
+    output=page_output("mailboxes", MailboxOutput),
+    scope="mailboxes:read",
+    title="List mailboxes",
+    third_party=True,
+    read_only=True,
+    toolset="infra",
+)
+def list_mailboxes(caller, *, limit, after=""):
+    """Every connected mailbox with its health, its warm-up, and how much of today's limit is used."""
+    shown = MailboxOutput(mailboxes_shown(caller.workspace), many=True).data
+    return page_of_all("mailboxes", shown, by="email", limit=limit, after=after)
+
+
+@tool(
+    input=AlphabeticalInput,
+    output=page_output("domains", DomainOutput),
+    scope="domains:read",
+    title="List domains",
+    third_party=True,
+    read_only=True,
+    toolset="infra",
+)
+def list_domains(caller, *, limit, after=""):
+    """Every sending domain with its health, its bounce rate, and whether SPF, DKIM and DMARC hold."""
+    shown = DomainOutput(domains_shown(caller.workspace), many=True).data
+    return page_of_all("domains", shown, by="domain", limit=limit, after=after)
 
 
 @tool(

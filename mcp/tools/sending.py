@@ -4,7 +4,7 @@ from rest_framework import serializers
 
 from campaigns.models import Campaign
 from campaigns.serializers import RUN_STATUS
-from mcp.pages import ListInput, page, page_output
+from mcp.pages import ListInput, page, page_of_all, page_output
 from mcp.registry import tool
 from outbound.api.serializers import Moment, Output
 from sending.queries import senders
@@ -70,12 +70,6 @@ class ListSendersInput(ListInput):
 )
 def list_senders(caller, *, limit, after=""):
     """Every address that can be the sender_email of launch_sequence, and whether it may send now."""
-    known = SenderOutput(senders(caller.workspace), many=True).data
-    rest = [sender for sender in known if sender["email"] > after]
-    more = len(rest) > limit
-    return {
-        "senders": rest[:limit],
-        "total": len(known),
-        "next_cursor": rest[limit - 1]["email"] if more else None,
-        "next": "Call again with after = next_cursor for more." if more else "That is all.",
-    }
+    return page_of_all(
+        "senders", SenderOutput(senders(caller.workspace), many=True).data, by="email", limit=limit, after=after
+    )

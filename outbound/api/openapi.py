@@ -8,9 +8,11 @@ from drf_spectacular.utils import (
     OpenApiTypes,
     PolymorphicProxySerializer,
     extend_schema,
+    extend_schema_serializer,
 )
 from rest_framework import serializers
 
+from outbound.api.pagination import PageInput
 from outbound.api.serializers import Output
 
 
@@ -61,16 +63,21 @@ _ERRORS = {
 _OF_WRITES = (413, 415, 422)
 
 
-def enveloped(output, *, many: bool = False):
+def enveloped(output, *, many: bool = False, paged: bool = False):
     """The envelope component of an output, made once per type."""
-    key = (output, many)
+    key = (output, many, paged)
     if key not in _ENVELOPES:
         name = output.__name__.removesuffix("Output") + ("List" if many else "") + "Envelope"
         fields = {"success": serializers.BooleanField(), "data": output(many=many)}
-        if many:
+        if paged:
             fields["meta"] = MetaOutput()
-        _ENVELOPES[key] = type(name, (serializers.Serializer,), fields)
+        envelope = type(name, (serializers.Serializer,), fields)
+        _ENVELOPES[key] = extend_schema_serializer(many=False)(envelope)  # a list has one envelope, not one a row
     return _ENVELOPES[key]
+
+
+def _is_paged(query) -> bool:
+    return query is not None and issubclass(query, PageInput)
 
 
 _DONE = {200: "Done.", 201: "Made.", 202: "Taken on; it goes on in the background.", 204: "Gone."}
@@ -84,6 +91,15 @@ def _refusals(writes: bool) -> dict:
     }
 
 
+def _answers(status: int, answer, also: str | None) -> dict:
+    if also is None:
+        return {status: OpenApiResponse(answer, description=_DONE[status])}
+    return {
+        (status, "application/json"): OpenApiResponse(answer, description=_DONE[status]),
+        (status, also): OpenApiResponse(OpenApiTypes.STR, description=_DONE[status]),
+    }
+
+
 def _one_of(name: str, *types):
     """A body or an answer of one of several shapes: each a serializer class, or an instance with many=True."""
     return PolymorphicProxySerializer(
@@ -93,9 +109,10 @@ def _one_of(name: str, *types):
 
 def documented(
     operation_id: str, output=None, array_output=None, *, body=None, or_array=False, query=None, many=False, status=200,
-    tag="", raw=None,
+    tag="", raw=None, also=None,
 ):  # fmt: skip
-    """An action: `body` and `query` Inputs, `output` shown under `data`; 204 without. `raw`: a whole answer.
+    """An action: `body` and `query` Inputs, `output` shown under `data`; 204 without. `raw`: a whole answer; `also`:
+    another content type it comes in.
 
     `or_array`: the body may also be an array of such, which is answered with `array_output`.
     """
@@ -103,7 +120,7 @@ def documented(
     def decorate(action):
         writes = body is not None or status in (201, 204) or operation_id.split("_")[0] not in ("list", "get", "export")
         action.takes = Takes(operation_id, body, query)
-        answer = raw if raw is not None else enveloped(output, many=many) if output else None
+        answer = raw if raw is not None else enveloped(output, many=many, paged=_is_paged(query)) if output else None
         request = body
         if or_array:
             name = operation_id.title().replace("_", "")
@@ -113,7 +130,7 @@ def documented(
             operation_id=operation_id,
             request=request,
             parameters=[*([query] if query else []), *([_IDEMPOTENCY] if writes else [])],
-            responses={status: OpenApiResponse(answer, description=_DONE[status]), **_refusals(writes)},
+            responses={**_answers(status, answer, also), **_refusals(writes)},
             tags=[tag] if tag else None,
             summary=(action.__doc__ or operation_id).strip().splitlines()[0],
         )(action)

@@ -43,16 +43,16 @@ def page_of(queryset, *, page: int = 1, limit: int = 50, after: str = "", show) 
         start = (page - 1) * limit
         rows = list(rows[start : start + limit + 1])
     more, rows = len(rows) > limit, rows[:limit]
-    meta = {
-        "total": min(total, EXACT_TOTAL_UP_TO),
-        "page": page,
-        "limit": limit,
-        "totalPages": -(-min(total, EXACT_TOTAL_UP_TO) // limit),
-        "next_cursor": _cursor(rows[-1]) if more else None,
-    }
+    meta = _meta(min(total, EXACT_TOTAL_UP_TO), page, limit, _cursor(rows[-1]) if more else None)
     if total > EXACT_TOTAL_UP_TO:
         meta["total_is_estimate"] = True
     return Page(show(rows), meta)
+
+
+def _meta(total: int, page: int, limit: int, next_cursor: str | None = None) -> dict:
+    return {
+        "total": total, "page": page, "limit": limit, "totalPages": -(-total // limit), "next_cursor": next_cursor,
+    }  # fmt: skip
 
 
 class OptionalPageInput(PageInput):
@@ -68,6 +68,18 @@ def list_of(queryset, query: dict, *, show) -> Page:
     if not paging:
         paging = {"limit": LIST_LIMIT}
     return page_of(queryset, **paging, show=show)
+
+
+class ShortListInput(OptionalPageInput):
+    """For rows in an order of their own, which has no cursor."""
+
+    after = None
+
+
+def short_list(rows: list, query: dict, *, show) -> Page:
+    """As list_of, of rows that are read whole: all of them, or the page that `query` asks for."""
+    page, limit = query.get("page", 1), query.get("limit", 50 if "page" in query else LIST_LIMIT)
+    return Page(show(rows[(page - 1) * limit : page * limit]), _meta(len(rows), page, limit))
 
 
 def _cursor(row) -> str:

@@ -17,11 +17,28 @@ class Input(serializers.Serializer):
             unknown = sorted(str(key) for key in set(data) - set(self.fields))
             if unknown:
                 raise serializers.ValidationError({name: ["Unknown field."] for name in unknown})
+            numbers = [name for name, field in self.fields.items() if _is_number_for_text(field, data.get(name))]
+            if numbers:
+                raise serializers.ValidationError({name: ["Not a valid string."] for name in numbers})
         return super().to_internal_value(data)
+
+
+def _is_number_for_text(field, value) -> bool:
+    """The framework would write 0 as "0"; what is not text is a mistake of the caller's, in a list as well."""
+    if isinstance(field, serializers.ListField) and isinstance(value, list):
+        return any(_is_number_for_text(field.child, each) for each in value)
+    return isinstance(field, serializers.CharField) and isinstance(value, int | float)
 
 
 class Output(serializers.Serializer):
     """What is shown. Every property is there, null when it has no value."""
+
+
+class Flag(serializers.BooleanField):
+    """JSON's true or false and nothing that merely looks like it. A query string has text: BooleanField."""
+
+    def to_internal_value(self, data):
+        return data if isinstance(data, bool) else self.fail("invalid", input=data)
 
 
 class Moment(serializers.DateTimeField):
@@ -76,7 +93,7 @@ class OwnedField(serializers.Field):
         return self._rows().filter(name__iexact=text.strip()).first() if len(text) <= MAX_NAME else None
 
 
-@extend_schema_field({"type": "array", "items": {"type": "string"}})
+@extend_schema_field({"type": "array", "items": {"type": "string", "maxLength": 64}, "minItems": 1, "maxItems": 5000})
 class OwnedListField(serializers.ListField):
     """Ids of rows of the caller's workspace, as those rows: one query for all; the unknown ones are listed."""
 

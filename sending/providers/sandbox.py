@@ -9,9 +9,10 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from apikeys.services import now_for
+from outbound import failpoints
 from sending.models import SandboxDelivery
 from sending.providers.base import Parcel, SendResult
-from sending.reactions import reaction_for
+from sending.reactions import reaction_for, seed_of
 
 
 class Sandbox:
@@ -46,7 +47,7 @@ class SandboxHandoff:
         self.mailbox, self.parcel = mailbox, parcel
 
     def commit(self) -> SendResult:
-        reaction = reaction_for(self.parcel.rcpt_to, seed=self.parcel.rfc_message_id)
+        reaction = reaction_for(self.parcel.rcpt_to, seed=seed_of(self.mailbox.workspace, self.parcel.raw))
         if reaction and reaction.kind == "timeout":
             return SendResult("unknown", detail="The sandbox lost the connection after the message was handed over.")
         try:
@@ -54,6 +55,7 @@ class SandboxHandoff:
                 self._accept(reaction)
         except IntegrityError:
             return SendResult("refused", code="duplicate", detail="The sandbox has this Message-ID already.")
+        failpoints.hit("dot.sent")
         return SendResult("sent", detail="250 OK, kept in the sandbox", provider_id=self.parcel.rfc_message_id[1:33])
 
     def _accept(self, reaction) -> None:

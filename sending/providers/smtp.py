@@ -7,8 +7,6 @@ TLS, sign-in) is remembered for the session, so that fifty due messages make one
 
 import logging
 import re
-import socket
-import ssl
 import time
 from types import TracebackType
 from typing import Any
@@ -283,15 +281,7 @@ def in_clear(sentence: str) -> SendResult:
 
 def trouble(error: Exception) -> SendResult:
     """A broken connection in our words: always worth another try, never the recipient's fault."""
-    codes: tuple[tuple[type[Exception], str], ...] = (
-        (net.AddressRefused, "address_refused"),
-        (ssl.SSLCertVerificationError, "certificate_invalid"),
-        (ssl.SSLError, "tls_failed"),
-        (socket.gaierror, "dns_failed"),
-        (TimeoutError, "timeout"),
-        (OutOfTurn, "bad_answer"),
-    )
-    code = next((word for kind, word in codes if isinstance(error, kind)), "connection_lost")
+    code = net.word_for(error) or ("bad_answer" if isinstance(error, OutOfTurn) else "connection_lost")
     text = f"The server's certificate is not valid: {getattr(error, 'verify_message', error)}"
     sentence = text if code == "certificate_invalid" else str(error) or type(error).__name__
     return SendResult("try_later", code=code, detail=sentence[:500], blame="connection")

@@ -13,6 +13,7 @@ import time
 from functools import cache
 from typing import Any
 
+from outbound import failpoints
 from sending.providers import net
 
 REPLY_BYTES = 16 * 1024
@@ -151,6 +152,7 @@ class Wire(smtplib.SMTP):
     def dot(self) -> tuple[int, bytes]:
         """The point of no return, and nothing else."""
         self.send(b".\r\n")
+        failpoints.hit("dot.sent")
         return self.getreply()
 
     def close(self) -> None:

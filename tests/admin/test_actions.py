@@ -176,7 +176,9 @@ class TestParkedMail:
 
     def test_only_a_parked_one_can_be_decided_on(self, run, client):
         message = Message.objects.filter(state="sent").first()
-        assert said(do(client, message, "drop", confirmed="1")) == ["error: Only a parked message can be decided on."]
+        assert said(do(client, message, "drop", confirmed="1")) == [
+            "error: Only a parked message can be decided on. This one is sent. 250 OK, kept in the sandbox"
+        ]
 
 
 class TestMailboxes:
@@ -196,6 +198,23 @@ class TestMailboxes:
             "smtp_port": "1", "smtp_security": "none", "username": "u", "new_password": "hunter2-canary",
             "daily_limit": "30", "send_gap_seconds": "60", **changes,
         }  # fmt: skip
+
+    def test_a_new_one_ramps_up_unless_told_otherwise_and_obeys_its_providers_ceiling(self, run, client):
+        add = reverse("admin:sending_mailbox_add")
+        form = client.get(add).context["adminform"].form
+        assert (form["daily_limit"].value(), form["warmup"].value()) == (30, True)
+        client.post(add, self.form(run.workspace, warmup="on"))
+        client.post(add, self.form(run.workspace, email="old@acme.test"))
+        started = dict(Mailbox.objects.values_list("email", "warmup_started_at"))
+        assert started["new@acme.test"] is not None
+        assert started["old@acme.test"] is None
+
+        page = reverse("admin:sending_mailbox_change", args=[Mailbox.objects.get(email="new@acme.test").pk])
+        assert client.get(page).context["adminform"].form.initial["warmup"] is True
+        client.post(page, self.form(run.workspace, new_password=""))
+        assert Mailbox.objects.get(email="new@acme.test").warmup_started_at is None
+        too_much = self.form(run.workspace, email="m@acme.test", smtp_host="smtp.office365.com", daily_limit="301")
+        assert "daily_limit" in client.post(add, too_much).context["adminform"].form.errors
 
     def test_saving_says_at_once_whether_it_works(self, run, client):
         answer = client.post(reverse("admin:sending_mailbox_add"), self.form(run.workspace))
@@ -306,3 +325,17 @@ def test_a_mail_is_shown_in_a_frame_that_can_do_nothing(run, client):
     assert "<script>alert(2)" not in text
     assert "&lt;script&gt;alert(2)" in text
     assert "default-src &#x27;none&#x27;" in text
+
+
+class TestSuppressions:
+    def test_writing_again_needs_a_reason_and_the_log_keeps_who_gave_it(self, run, client):
+        row = Suppression.objects.get(value="@never.test")
+        assert b"Reason, kept in the log" in do(client, row, "lift").content
+        do(client, row, "lift", confirmed="1", answer=" ")
+        assert Suppression.objects.filter(pk=row.pk).exists()
+
+        do(client, row, "lift", confirmed="1", answer="They came back.")
+
+        assert not Suppression.objects.filter(pk=row.pk).exists()
+        reason = Event.objects.get(kind="suppression.removed").data["reason"]
+        assert reason.startswith("They came back. (by ")

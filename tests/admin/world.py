@@ -8,14 +8,17 @@ from apikeys import inbound, webhooks
 from apikeys import services as access
 from apikeys.models import IngestConnection, StoredResponse, WebhookEndpoint
 from campaigns import services as campaigns
+from campaigns.routing_rules import create_rule
 from leads import imports, variables
 from leads import services as people
-from leads.models import DomainFact, Group, Lead, Suppression, ValidationCredits
+from leads.models import Arrival, DomainFact, Group, Lead, Suppression, ValidationCredits
 from leads.writing import write_due
 from outbound.models import BrokerMessage
 from sending import services as post
+from sending.inbound import read_mail
 from sending.mailboxes import pause_mailbox, resume_mailbox
-from sending.models import Message
+from sending.models import ImapFolder, ImapWatch, Message
+from sending.strays import note_unmatched
 
 CANARY = "canary-4f1c-must-never-be-shown"
 STEPS = [
@@ -59,9 +62,11 @@ def build_world(name: str, *, leads: int = 6, days: int = 4):
     write_due()
     mailbox = post.connect_mailbox(
         workspace=workspace, email=f"sam@{name.lower()}.test", provider="sandbox", now=now, password=CANARY,
-        daily_limit=1000, send_gap_seconds=0, display_name="Sam",
+        daily_limit=1000, send_gap_seconds=0, display_name="Sam", warmup=False, imap_host="imap.sam.test",
+        imap_password=CANARY,
     )  # fmt: skip
     _a_rest(mailbox, now)
+    _reading(mailbox, name, now)
     sequence = campaigns.create_sequence(workspace=workspace, name="Welcome", steps=STEPS, now=now)
     run = campaigns.start_run(
         workspace=workspace, sequence=sequence, group=Group.objects.get(workspace=workspace), now=now,
@@ -81,6 +86,8 @@ def build_world(name: str, *, leads: int = 6, days: int = 4):
     _doors(workspace, name, now)
     DomainFact.objects.create(workspace=workspace, domain=f"{name.lower()}.test", outcome="mx")
     ValidationCredits.objects.create(workspace=workspace, month=now.date(), spent=1)
+    create_rule(campaign=run, now=now, persona="Founder", enabled=False)
+    Arrival.objects.create(workspace=workspace, lead=Lead.objects.filter(workspace=workspace).first(), source="clay")
     people.suppress(workspace=workspace, value="@never.test", kind=Suppression.Kind.MANUAL, now=now, reason="asked")
     return run
 
@@ -89,6 +96,14 @@ def _a_rest(mailbox, now) -> None:
     """Its phases have a history."""
     pause_mailbox(mailbox=mailbox, now=now)
     resume_mailbox(mailbox=mailbox, now=now)
+
+
+def _reading(mailbox, name: str, now) -> None:
+    """As if it had been looked into: a test workspace reads nobody's mail."""
+    watch = ImapWatch.objects.create(workspace=mailbox.workspace, mailbox=mailbox, sent_folder=f"{name} Sent")
+    ImapFolder.objects.create(workspace=mailbox.workspace, watch=watch, name=f"{name} INBOX", uidvalidity=1, uid=7)
+    raw = f"From: Zoe <zoe@{name.lower()}.test>\nMessage-ID: <z@{name.lower()}.test>\nSubject: Hi\n\nHi".encode()
+    note_unmatched(mailbox=mailbox, mail=read_mail(raw, received_at=now), raw=raw, folder="INBOX", now=now)
 
 
 def _doors(workspace, name: str, now) -> None:

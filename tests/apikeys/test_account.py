@@ -27,6 +27,7 @@ def test_it_has_every_field_of_the_contract(api, acme):
         "postal_address": "Sample Street 1, 12345 Sample Town",
         "public_url": None,
         "confirm_launch_above": 500,
+        "require_validation": False,
         "usage": {"leads": 1, "domains": 1, "mailboxes": 1},
         "limits": {
             "leads": None,

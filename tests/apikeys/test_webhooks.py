@@ -53,9 +53,10 @@ def die(workspace) -> None:
 
 class TestWhatIsSent:
     def test_the_library_of_receivers_verifies_it(self, acme):
+        lead = make.lead(acme)
         with Receiver() as server:
             endpoint = endpoint_of(acme, server)
-            event = something_happens(acme, lead_id=make.lead(acme).id, mood="glad")
+            event = something_happens(acme, lead_id=lead.id, mood="glad")
 
             assert deliver_due() == 1
 

@@ -109,3 +109,14 @@ def test_leads_can_be_added_later_but_not_twice(api, acme):
     api.data("post", f"/campaigns/{made['id']}/leads", {"lead_ids": more})
 
     assert api.data("get", f"/campaigns/{made['id']}")["leads_count"] == 2
+
+
+def test_who_is_in_it_already_is_counted_apart_and_not_again(api, acme):
+    made = draft(api, acme)
+    first, new = str(Lead.objects.get().id), str(make.lead(acme, "ok+9@sandbox.test").id)
+
+    mixed = api.data("post", f"/campaigns/{made['id']}/leads", {"lead_ids": [first, new]})
+    again = api.data("post", f"/campaigns/{made['id']}/leads", {"lead_ids": [first, new]})
+
+    assert (mixed["leads_assigned"], mixed["already_enrolled"]) == (1, 1)
+    assert (again["leads_assigned"], again["already_enrolled"]) == (0, 2)

@@ -81,6 +81,9 @@ class TestStarting:
             "days": ["mon", "tue", "wed", "thu", "fri"],
             "daily_limit": 50,
             "send_gap_minutes": 17,
+            "day_hours": {},
+            "send_in_lead_timezone": False,
+            "skip_holidays": False,
         }
 
     def test_in_a_test_workspace_any_sender_becomes_a_sandbox_mailbox(self, api, acme):

@@ -91,3 +91,18 @@ def test_a_deleted_lead_gets_nothing_more(api, acme):
     assert Message.objects.filter(state="sent").count() == 1
     assert not Lead.objects.exists()
     assert api.data("get", f"/runs/{run.id}")["lead_status_breakdown"]["stopped"] == 1
+
+
+def test_what_comes_back_after_the_last_step_says_how_the_walk_ended(api, acme):
+    kinds = ["ok", "reply", "bounce", "unsubscribe", "complaint"]
+    api.data("post", "/leads", [{"email": f"{kind}+x@sandbox.test"} for kind in kinds])
+    sequence = api.data("post", "/sequences", {"name": "One", "steps": [make.step("Hi", "<p>Hello</p>")]})
+    order = {"sequence_id": sequence["id"], "sender_email": "hi@you.example", "schedule": make.ALL_HOURS}
+    run = api.data("post", "/runs", order)
+    run_until_idle()
+    pass_time(acme, days=1)
+    shown = api.data("get", f"/runs/{run['id']}")
+
+    assert shown["status"] == "completed" and shown["progress"]["pct"] == 100
+    ends = {name: count for name, count in shown["lead_status_breakdown"].items() if count}
+    assert ends == {"completed": 1, "replied": 1, "bounced": 1, "unsubscribed": 2}

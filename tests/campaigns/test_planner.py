@@ -6,8 +6,8 @@ from itertools import pairwise
 
 from apikeys.services import now_for, turn_clock
 from campaigns import planning
+from campaigns.explaining import explain_run
 from campaigns.models import Campaign, Enrollment, Touch
-from campaigns.reports import next_send
 from campaigns.runner import tick
 from leads.models import Lead, Suppression, VariableValue
 from leads.services import suppress
@@ -30,6 +30,12 @@ def leads_of(workspace, count: int) -> list[Lead]:
 
 def set_clock(workspace, moment: datetime):
     return turn_clock(workspace=workspace, to=moment)
+
+
+def told(run):
+    """(when the next mail of the run leaves, why then)"""
+    found = explain_run(Campaign.objects.get(pk=run.pk), now=now_for(run.workspace))
+    return found.next_at, found.reason
 
 
 class TestOrder:
@@ -64,7 +70,7 @@ class TestWindow:
         run = make.run(acme, schedule=self.SCHEDULE, now=now_for(acme))
         run_until_idle()
         assert not out().exists()
-        when, why = next_send(Campaign.objects.get(pk=run.pk), now=now_for(acme))
+        when, why = told(run)
         assert when == sunday.replace(hour=8) + timedelta(days=1)  # nine in Madrid, in winter
         assert why == "The schedule's window opens then."
         set_clock(acme, when + timedelta(minutes=1))
@@ -95,7 +101,7 @@ class TestCaps:
         run = make.run(acme, schedule={**make.ALL_HOURS, "daily_limit": 2})
         run_until_idle()
         assert out(state="sent").count() == 2
-        when, why = next_send(Campaign.objects.get(pk=run.pk), now=now_for(acme))
+        when, why = told(run)
         assert why == "The run has sent its 2 of the day."
         assert (when.hour, when.minute) == (0, 0)
         pass_time(acme, days=1)
@@ -106,8 +112,8 @@ class TestCaps:
         run = make.run(acme, schedule={**make.ALL_HOURS, "send_gap_minutes": 10})
         run_until_idle()
         assert out().count() == 1
-        _, why = next_send(Campaign.objects.get(pk=run.pk), now=now_for(acme))
-        assert why == "The gap between two mails of the mailbox."
+        _, why = told(run)
+        assert why == "The mailbox waits for its gap of 10 min between two mails."
         pass_time(acme, minutes=12)
         assert out(state="sent").count() == 2
 
@@ -129,7 +135,7 @@ class TestCaps:
         run = make.run(acme)
         Mailbox.objects.update(phase="paused")
         run_until_idle()
-        assert next_send(Campaign.objects.get(pk=run.pk), now=now_for(acme)) == (
+        assert told(run) == (
             None, "No mailbox of this run may send now.",
         )  # fmt: skip
 

@@ -44,7 +44,7 @@ def worker_environment() -> dict:
         Path(settings.OUTBOUND_HOME),
         **{**SHORT, **more},
         DATABASE_URL=url,
-        TEST_PREFIX=settings.RUN,
+        TEST_PREFIX=getattr(settings, "RUN", "chaos"),
         DJANGO_SETTINGS_MODULE="tests.faults.settings",
     )
 
@@ -110,10 +110,10 @@ class Server:
 
     def places(self) -> Counter:
         """How often each person got each step; the subject names the step."""
-        return Counter((line["rcpt"][0], _subject(line).rpartition(" ")[2]) for line in self.lines())
+        return Counter((line["rcpt"][0], subject_of(line)) for line in self.lines())
 
 
-def _subject(line: dict) -> str:
+def subject_of(line: dict) -> str:
     return next(value for name, value in line["headers"].items() if name.lower() == "subject")
 
 

@@ -226,8 +226,9 @@ class TestAnArray:
         assert len(statements(few)) == STATEMENTS_NEW
 
 
-# The key, its last use, names of variables, known leads, suppressions, the leads, groups (look, make, look), members.
-STATEMENTS_NEW = 10
+# The key, its last use, names of variables, known leads, suppressions, the leads, their events, groups (look, make,
+# look), members.
+STATEMENTS_NEW = 11
 # No new groups to make and to look up, nothing to write of the key: its last use is noted once a minute.
 STATEMENTS_KNOWN = 7
 

@@ -4,7 +4,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from apikeys.models import StoredResponse
+from apikeys.models import Event, StoredResponse
+from leads.imports import run_import
 from leads.models import Lead
 from leads.services import suppress
 from leads.views import LeadViewSet
@@ -151,3 +152,22 @@ class TestTheRequest:
         upserted = api("POST", "/leads", [row, SEED_ROW]).json()["data"]["results"][0]
         assert bulk(api, row)["results"][0]["reason"] == upserted["reason"]
         assert LeadViewSet.scopes["create"] == "leads:write"
+
+
+class TestEvents:
+    def test_every_new_lead_is_told_once_and_a_known_one_is_not(self, api, acme):
+        make.lead(acme, "known@b.com")
+        Event.objects.all().delete()
+        bulk(api, {"email": "known@b.com"}, {"email": "new@b.com", "source": "apollo"}, {"email": "no"})
+        event = Event.objects.get()
+        assert (event.kind, event.summary, event.data) == (
+            "lead.created", "new@b.com was added", {"source": "apollo"},
+        )  # fmt: skip
+        assert event.lead_id == Lead.objects.get(email="new@b.com").pk
+
+    def test_files_tell_too_and_a_dry_run_does_not(self, api, acme):
+        csv = b"email\na@b.com\nb@b.com\n"
+        for query, expected in (("?dry_run=true", 0), ("", 2)):
+            batch = api.client.post(f"/api/v1/imports{query}", csv, content_type="text/csv").json()["data"]
+            run_import(batch["id"], now=make.NOW)
+            assert Event.objects.filter(kind="lead.created").count() == expected

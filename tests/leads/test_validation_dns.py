@@ -3,7 +3,8 @@
 import pytest
 
 from leads import mail_domains
-from leads.mail_domains import Finding, find_out, look_up, resolver_from_settings
+from leads.mail_domains import Finding, find_out, look_up
+from outbound.dns import configured_resolver
 from outbound.env import env_servers
 from tests.servers.dns import (
     NULL_MX,
@@ -30,7 +31,7 @@ def ask(settings):
     def asking(answer, **zone):
         with DnsServer({"x.test": answer, **zone}) as server:
             settings.DNS_NAMESERVERS = server.addresses
-            return look_up("x.test", resolver=resolver_from_settings()), server
+            return look_up("x.test", resolver=configured_resolver()), server
 
     return asking
 
@@ -88,7 +89,7 @@ class TestOneDomain:
     def test_what_is_no_name_is_not_asked(self, settings, domain):
         with DnsServer() as server:
             settings.DNS_NAMESERVERS = server.addresses
-            assert look_up(domain, resolver=resolver_from_settings()).outcome == "none"
+            assert look_up(domain, resolver=configured_resolver()).outcome == "none"
             assert server.total() == 0
 
 

@@ -277,6 +277,21 @@ class TestWhatComesBetween:
         assert write_due() == 3
         assert set(states().values()) == {"done"}
 
+    def test_a_value_that_kills_its_worker_fails_and_those_beside_it_do_not(self, api, variable):
+        generate(api)
+        killer = values()["cy"].pk
+        for _ in range(10):
+            batch = writing._claim()
+            if not batch:
+                break
+            if killer in {row.pk for row in batch} and batch[0].attempts < writing.TRIES:
+                VariableValue.objects.filter(token=batch[0].token).update(lease_until=real_now() - timedelta(seconds=1))
+            else:
+                writing._write(batch)
+
+        assert states() == {"ann": "done", "bo": "done", "cy": "failed"}
+        assert values()["cy"].reason == writing.DEADLY
+
     def test_the_dead_worker_that_comes_back_overwrites_nothing(self, api, variable):
         generate(api)
         slow = writing._claim()

@@ -90,6 +90,10 @@ class TestOrigin:
         settings.PUBLIC_URL = "https://outbound.example.com"
         assert door.post(PING, Origin="https://outbound.example.com").status_code == 200
 
+    def test_a_page_that_the_operator_named_may(self, door, settings):
+        settings.MCP_ALLOWED_ORIGINS = ["https://agent.example.com"]
+        assert door.post(PING, Origin="https://agent.example.com").status_code == 200
+
     @pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1:8000", "[::1]:8000"])
     def test_ones_own_machine_may_speak_to_itself(self, door, host):
         assert door.post(PING, Origin="http://localhost:6274", Host=host).status_code == 200

@@ -17,21 +17,33 @@ from sending.models import Message, Thread
 from sending.services import dispatch
 from tests import make
 from tests.mcp.conftest import Door
+from tests.mcp.test_parity import bare
 from tests.mcp.test_tools import NAMES, walk
 from tests.world import pass_time, run_until_idle
 
 CAMPAIGNS = [
     "create_campaign", "get_campaign", "update_campaign", "launch_campaign", "pause_campaign", "add_campaign_leads",
-    "archive_campaign", "get_campaign_report", "list_campaign_replies", "send_reply",
+    "archive_campaign", "get_campaign_report", "get_campaign_replies", "explain_run", "explain_lead", "send_reply",
+    "list_parked_sends", "decide_parked_send",
 ]  # fmt: skip
-INFRA = ["import_leads", "validate_leads", "get_validation_results", "list_webhooks"]
+INFRA = [
+    "import_leads", "list_leads", "validate_leads", "get_validation_results", "list_mailboxes", "list_domains",
+    "list_webhooks", "get_account",
+]  # fmt: skip
 MORE = [*CAMPAIGNS, *INFRA]
 READING = {
-    "get_campaign", "get_campaign_report", "list_campaign_replies", "get_validation_results", "list_webhooks",
+    "list_parked_sends",
+    "explain_run", "explain_lead",
+    "get_campaign", "get_campaign_report", "get_campaign_replies", "list_leads", "get_validation_results",
+    "list_mailboxes", "list_domains", "list_webhooks", "get_account",
 }  # fmt: skip
-DESTRUCTIVE = {"update_campaign", "launch_campaign", "archive_campaign", "send_reply"}
-OPEN_WORLD = {"launch_campaign", "add_campaign_leads", "send_reply", "validate_leads"}
-THIRD_PARTY = {"get_campaign", "launch_campaign", "list_campaign_replies"}
+DESTRUCTIVE = {"decide_parked_send", "update_campaign", "launch_campaign", "archive_campaign", "send_reply"}
+OPEN_WORLD = {"decide_parked_send", "launch_campaign", "add_campaign_leads", "send_reply", "validate_leads"}
+THIRD_PARTY = {
+    "list_parked_sends", "decide_parked_send",
+    "explain_run", "explain_lead",
+    "get_campaign", "launch_campaign", "get_campaign_replies", "list_leads", "list_mailboxes", "list_domains",
+}  # fmt: skip
 STEPS = [make.step("Hello {{first_name}}"), make.step("Again", delay_days=3)]
 
 
@@ -155,7 +167,7 @@ def send_once_queued():
 ON_A_CAMPAIGN = {
     "get_campaign": {}, "update_campaign": {"name": "Mine"}, "launch_campaign": {}, "pause_campaign": {},
     "add_campaign_leads": {"lead_ids": []}, "archive_campaign": {}, "get_campaign_report": {},
-    "list_campaign_replies": {},
+    "get_campaign_replies": {},
 }  # fmt: skip
 
 
@@ -300,13 +312,13 @@ class TestAfterwards:
         assert (shown["emails_sent"], shown["replies"]) == (1, 1)
 
     def test_replies_say_how_many_more_there_are(self, wide, answered):
-        shown = data_of(wide.call("list_campaign_replies", campaign_id=answered))
+        shown = data_of(wide.call("get_campaign_replies", campaign_id=answered))
 
         assert (shown["total_replies"], shown["next"]) == (1, "That is all.")
         assert shown["replies"][0]["contact_email"] == "reply+1@sandbox.test"
 
     def test_more_than_100_at_once_are_refused(self, wide, campaign):
-        assert "limit" in error_of(wide.call("list_campaign_replies", campaign_id=campaign, limit=101))["details"]
+        assert "limit" in error_of(wide.call("get_campaign_replies", campaign_id=campaign, limit=101))["details"]
 
     def test_an_answer_leaves_once_on_its_thread(self, wide, answered):
         thread = str(Thread.objects.get().pk)
@@ -319,10 +331,8 @@ class TestAfterwards:
         assert Message.objects.get(kind="manual").state == "sent"
 
     @pytest.mark.django_db(transaction=True)
-    @pytest.mark.parametrize(("given", "status"), [({}, "sent"), ({"idempotency_key": "k"}, "queued")])
-    def test_it_waits_for_the_servers_word_unless_a_transaction_holds_the_mail(
-        self, wide, answered, settings, given, status
-    ):
+    @pytest.mark.parametrize("given", [{}, {"idempotency_key": "k"}])
+    def test_it_waits_for_the_servers_word_once_the_mail_is_committed(self, wide, answered, settings, given):
         settings.REPLY_WAIT_SECONDS = 20
         worker = threading.Thread(target=send_once_queued)
         worker.start()
@@ -330,8 +340,19 @@ class TestAfterwards:
         shown = data_of(wide.call("send_reply", thread_id=str(Thread.objects.get().pk), body_text="Yes", **given))
         worker.join()
 
-        assert shown["status"] == status
+        assert shown["status"] == "sent"
         assert Message.objects.get(kind="manual").state == "sent"
+
+    def test_a_repeat_says_how_it_fared_since(self, wide, answered, settings):
+        settings.REPLY_WAIT_SECONDS = 0
+        given = {"thread_id": str(Thread.objects.get().pk), "body_text": "Yes", "idempotency_key": "k"}
+        assert data_of(wide.call("send_reply", **given))["status"] == "queued"
+        run_until_idle()
+
+        again = wide.call("send_reply", **given)
+
+        assert data_of(again)["status"] == "sent"
+        assert again["_meta"] == {"outbound/idempotencyReplayed": True}
 
     def test_an_empty_answer_is_refused(self, wide, answered):
         error = error_of(wide.call("send_reply", thread_id=str(Thread.objects.get().pk)))
@@ -404,6 +425,37 @@ class TestInfra:
 
     def test_results_take_no_parameter(self, wide):
         assert "since" in error_of(wide.call("get_validation_results", since="2026"))["details"]
+
+    @pytest.mark.parametrize(
+        ("tool", "listed", "path"),
+        [
+            ("list_leads", "leads", "/leads"),
+            ("list_mailboxes", "mailboxes", "/mailboxes"),
+            ("list_domains", "domains", "/domains"),
+            ("get_account", None, "/account"),
+        ],
+    )
+    def test_what_is_read_is_what_the_other_door_shows(self, wide, api, acme, rival, tool, listed, path):
+        for each in (acme, rival):
+            make.lead(each)
+            make.mailbox(each)
+
+        shown = data_of(wide.call(tool, response_format="detailed"))
+
+        assert bare(shown[listed] if listed else shown) == bare(api.data("GET", path))
+
+    @pytest.mark.parametrize(
+        ("tool", "listed", "by"), [("list_mailboxes", "mailboxes", "email"), ("list_domains", "domains", "domain")]
+    )
+    def test_alphabetical_lists_go_on_where_they_stopped(self, wide, acme, tool, listed, by):
+        for name in ("c", "a", "b"):
+            make.mailbox(acme, f"hi@{name}.example")
+
+        first = data_of(wide.call(tool, limit=2))
+        rest = data_of(wide.call(tool, limit=2, after=first["next_cursor"]))
+
+        assert [row[by][-9:] for row in first[listed] + rest[listed]] == ["a.example", "b.example", "c.example"]
+        assert (first["total"], rest["next"]) == (3, "That is all.")
 
     def test_webhooks_are_shown_without_their_secret_and_only_ones_own(self, wide, acme, rival):
         mine, _ = (

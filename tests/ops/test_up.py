@@ -88,6 +88,6 @@ def _child(up: int, word: str) -> int | None:
                 parent = int(stat.read().rsplit(")", 1)[1].split()[1])
                 if parent == up and word in line.read().split("\0"):
                     return pid
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             continue
     return None

@@ -1,11 +1,14 @@
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
+import holidays
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from campaigns.schedule import DAYS, Schedule, in_window, local_day, next_slot
+from campaigns.schedule import DAYS, Schedule, in_window, next_slot
+from sending.limits import local_day
 
 WORKDAYS = frozenset(DAYS[:5])
 ZONES = ["Europe/Madrid", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Pacific/Apia"]
@@ -109,12 +112,20 @@ def as_time(minutes):
     return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
-schedules = st.builds(
-    lambda zone, times, days: Schedule(zone, as_time(times[0]), as_time(times[1]), days),
-    st.sampled_from(ZONES),
-    st.tuples(st.integers(0, 1440), st.integers(0, 1440)).filter(lambda pair: pair[0] != pair[1]).map(sorted),
-    st.frozensets(st.sampled_from(DAYS), min_size=1),
-)
+hours = st.tuples(st.integers(0, 1440), st.integers(0, 1440)).filter(lambda pair: pair[0] != pair[1]).map(sorted)
+
+
+@st.composite
+def any_schedule(draw):
+    start, end = draw(hours)
+    days = draw(st.frozensets(st.sampled_from(DAYS), min_size=1))
+    own = draw(st.just({}) | st.dictionaries(st.sampled_from(sorted(days)), hours, max_size=2))
+    texts = {day: f"{as_time(start)}-{as_time(end)}" for day, (start, end) in own.items()}
+    country = draw(st.sampled_from(["", "", "ES", "US", "JP"]))
+    return Schedule(draw(st.sampled_from(ZONES)), as_time(start), as_time(end), days, texts, country)
+
+
+schedules = any_schedule()
 ten_years = st.integers(0, 10 * 366 * 86_400).map(lambda seconds: at("2024-01-01") + timedelta(seconds=seconds))
 # Most moments are far from a change of clocks, so half of them are drawn around one.
 near_changes = st.builds(
@@ -128,15 +139,54 @@ near_changes = st.builds(
 moments = ten_years | near_changes
 
 
+@cache
+def days_kept(country, year):
+    return set(holidays.country_holidays(country, years=year)) if country else set()
+
+
 def wall_says_open(schedule, moment):
     """The rule read off the wall clock, without any of the arithmetic under test."""
     local = moment.astimezone(schedule.zone)
-    minutes = local.hour * 60 + local.minute
-    is_open = DAYS[local.weekday()] in schedule.days and schedule.start <= minutes < schedule.end
-    return schedule.is_always or (is_open and local.fold == 0)
+    day = DAYS[local.weekday()]
+    start, _, end = schedule.day_hours.get(day, f"{schedule.start_time}-{schedule.end_time}").partition("-")
+    is_open = day in schedule.days and start <= f"{local:%H:%M}" < end
+    kept = local.date() in days_kept(schedule.holidays_of, local.year)
+    return schedule.is_always or (is_open and not kept and local.fold == 0)
+
+
+def first_open_minute(schedule, moment, last):
+    """Minute by minute: the first at or after `moment` at which the wall clock says open; None by `last`."""
+    minute = moment.replace(second=0, microsecond=0) + (timedelta(minutes=1) if moment.second else timedelta())
+    while minute <= last and not wall_says_open(schedule, minute):
+        minute += timedelta(minutes=1)
+    return minute if minute <= last else None
 
 
 class TestOverTenYears:
+    """Row F25 of the failure matrix: clocks that are turned in Madrid, New York, Lord Howe, Kathmandu and Apia."""
+
+    @given(schedules, near_changes)
+    @settings(max_examples=60, deadline=None)
+    @example(Schedule("America/New_York", "01:30", "05:00"), at("2026-11-01 05:00"))
+    @example(Schedule("America/New_York", "00:30", "05:00"), at("2026-11-01 06:20"))
+    @example(Schedule("Europe/Madrid", "01:00", "05:00"), at("2026-10-25 01:20"))
+    @example(Schedule("America/New_York", "02:30", "05:00"), at("2026-03-08 06:00"))
+    @example(Schedule("Australia/Lord_Howe", "01:40", "01:50"), at("2026-04-04 14:00"))
+    @example(Schedule("Asia/Kathmandu", "00:00", "00:01"), at("2028-02-28 18:00"))
+    @example(Schedule("Pacific/Apia", "09:00", "17:00", frozenset({"fri", "sat"})), at("2011-12-29 20:00"))
+    def test_F25_somebody_who_looks_at_the_wall_clock_every_minute_finds_the_same_slot(self, schedule, moment):
+        expected = first_open_minute(schedule, moment, moment + timedelta(hours=30))
+        found = next_slot(schedule, moment)
+        if expected is None:
+            assert found > moment + timedelta(hours=30)
+        elif not wall_says_open(schedule, moment):
+            assert found == expected
+
+    @given(schedules, moments, st.integers(0, 3 * 86_400))
+    @settings(max_examples=300)
+    def test_F25_who_asks_later_is_never_told_earlier(self, schedule, moment, seconds):
+        assert next_slot(schedule, moment) <= next_slot(schedule, moment + timedelta(seconds=seconds))
+
     @given(schedules, moments)
     @settings(max_examples=300)
     def test_the_slot_is_inside_and_not_before(self, schedule, moment):
@@ -165,6 +215,30 @@ class TestOverTenYears:
         slots = {next_slot(schedule, moment + timedelta(minutes=15 * n)) for n in range(24)}
         walls = {found.astimezone(schedule.zone).replace(tzinfo=None, fold=0) for found in slots}
         assert len(walls) == len(slots)
+
+
+class TestHolidays:
+    def test_new_years_day_is_stepped_over(self):
+        schedule = Schedule("Europe/Berlin", "09:00", "17:00", holidays_of="DE")
+        assert next_slot(schedule, at("2026-01-01 10:00")) == at("2026-01-02 08:00")
+        assert next_slot(Schedule("Europe/Berlin", "09:00", "17:00"), at("2026-01-01 10:00")) == at("2026-01-01 10:00")
+
+    def test_all_hours_have_holidays_too(self):
+        assert next_slot(Schedule(holidays_of="DE"), at("2026-01-01 10:00")) == at("2026-01-02 00:00")
+
+    def test_mondays_that_are_holidays_one_after_another_are_stepped_over(self):
+        schedule = Schedule("UTC", "09:00", "17:00", frozenset({"mon"}), holidays_of="US")
+        assert next_slot(schedule, at("2023-12-25 10:00")) == at("2024-01-08 09:00")
+
+    def test_a_country_nobody_knows_has_none(self):
+        assert next_slot(Schedule(holidays_of="XX"), at("2026-01-01 10:00")) == at("2026-01-01 10:00")
+
+
+class TestOwnHours:
+    def test_of_a_single_day(self):
+        schedule = Schedule("UTC", "09:00", "17:00", WORKDAYS, {"fri": "10:00-13:00"})
+        assert next_slot(schedule, at("2026-03-06 09:00")) == at("2026-03-06 10:00")
+        assert next_slot(schedule, at("2026-03-06 13:00")) == at("2026-03-09 09:00")
 
 
 class TestRefusals:

@@ -12,7 +12,7 @@ from campaigns.models import Touch
 from campaigns.runner import tick
 from leads.models import Lead, Suppression
 from leads.services import delete_lead, lock_address, suppress
-from sending import healing
+from sending import blame
 from sending.inbox import receive
 from sending.models import Lane, Mailbox, Message, SandboxDelivery, SendCounter
 from sending.postoffice import dispatch, drain
@@ -99,8 +99,8 @@ def test_ticks_at_once_plan_each_step_once(acme):
 def test_everything_at_once_waits_for_nothing_that_waits_for_it(acme, settings, caplog, monkeypatch):
     """Sends, refusals, bounces, opt-outs, deletions and ticks on the same rows: a deadlock would raise, or leave its
     trace in the log."""
-    monkeypatch.setattr(healing, "PAUSE_BOUNCES", 1000)  # half of the addresses bounce, and the mailbox must go on
-    monkeypatch.setattr(healing, "PAUSE_RATE", 1.1)
+    monkeypatch.setattr(blame, "PAUSE_BOUNCES", 1000)  # half of the addresses bounce, and the mailbox must go on
+    monkeypatch.setattr(blame, "PAUSE_RATE", 1.1)
     settings.OUTBOUND_PRIVATE_NETWORKS = ["127.0.0.0/8"]
     live = make.workspace("Live", livemode=True)
     leads = [make.lead(live, f"p{number}@one.example") for number in range(90)]

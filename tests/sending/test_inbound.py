@@ -1,3 +1,4 @@
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,16 +9,25 @@ from hypothesis import strategies as st
 from sending.bounces import classify
 from sending.inbound import read_mail
 from sending.opt_out import is_opt_out
-from sending.reply_text import own_words
+from sending.reply_text import own_words, reply_text
 from sending.return_dates import away_until
 
-MAIL = Path(__file__).parent.parent / "data" / "mail"
+CORPORA = Path(__file__).parent.parent / "corpora"
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
-SAMPLES = sorted(path.read_bytes() for path in MAIL.glob("*.eml"))
+HEADERS = (
+    "From", "To", "Subject", "Message-ID", "In-Reply-To", "References", "Date", "Return-Path", "Auto-Submitted",
+    "Content-Type", "Content-Transfer-Encoding", "X-Failed-Recipients", "Precedence",
+)  # fmt: skip
+SAMPLES = sorted(path.read_bytes() for path in CORPORA.glob("*/*.eml"))
 
 
 def read(raw: bytes | str, **options):
     return read_mail(raw.encode() if isinstance(raw, str) else raw, received_at=NOW, **options)
+
+
+def real(name: str) -> bytes:
+    (path,) = CORPORA.glob(f"*/{name}.eml")
+    return path.read_bytes()
 
 
 def letter(text: str, *, subject="Re: Hello", headers="") -> str:
@@ -45,18 +55,17 @@ class TestRealMail:
         ],
     )
     def test_it_is_told_apart(self, name, kind, hardness, status):
-        mail = read((MAIL / f"{name}.eml").read_bytes())
+        mail = read(real(name))
         assert mail.kind == kind
         assert (mail.bounce and mail.bounce.hardness, mail.bounce and mail.bounce.status) == (hardness, status)
 
     def test_a_bounce_names_who_failed_and_our_mail(self):
-        mail = read((MAIL / "chatwoot_bounced_gmail_2025_empty_dsn_part.eml").read_bytes())
+        mail = read(real("chatwoot_bounced_gmail_2025_empty_dsn_part"))
         assert mail.bounce.recipient == "alex.jones@fictionalcorp.com"
         assert mail.references[0].endswith("/messages/27855337@gmail.com>")
 
     def test_an_away_note_gives_the_day_of_return(self):
-        raw = (MAIL / "rfc3834-01.eml").read_bytes()
-        assert read_mail(raw, received_at=datetime(2026, 4, 28, tzinfo=UTC)).away_until == datetime(
+        assert read_mail(real("rfc3834-01"), received_at=datetime(2026, 4, 28, tzinfo=UTC)).away_until == datetime(
             2026, 5, 5, tzinfo=UTC
         )
 
@@ -91,6 +100,18 @@ class TestReplies:
 
     def test_answers_between_quoted_lines_are_kept(self):
         assert own_words("On Mon, Nov 2, 2026 Me wrote:\n> Price?\n\n100 euro\n\n> When?\n\nNow") == "100 euro\n\nNow"
+
+    def test_answers_between_quoted_lines_are_shown_with_what_they_answer(self):
+        quoted = "> Price?\n\n100 euro\n\n> When?\n\nNow"
+        assert reply_text(f"On Mon, Nov 2, 2026 Me wrote:\n{quoted}\n\n> Regards") == quoted
+
+    def test_an_answer_below_the_whole_quote_is_shown_alone(self):
+        assert reply_text("On Mon, Nov 2, 2026 Me wrote:\n> Price?\n> Me\n\n100 euro") == "100 euro"
+
+    def test_a_forwarded_mail_is_shown_and_holds_no_words_of_the_sender(self):
+        forward = "---------- Forwarded message ---------\nFrom: X <x@x.example>\nDate: Mon\nTo: Ann\n\nUnsubscribe me"
+        assert reply_text(forward) == "Unsubscribe me"
+        assert own_words(forward) == ""
 
     def test_a_line_right_above_the_quote_is_not_swallowed(self):
         assert own_words("Thanks, Joe\nOn Tue, 2011-03-01 at 18:02 +0530, Some One wrote:\n> Hello") == "Thanks, Joe"
@@ -169,6 +190,15 @@ class TestAutomaticMail:
             ("Respuesta automática: Hola", ""),
             ("Out of Office: Hello", ""),
             ("Abwesenheitsnotiz", ""),
+            ("Risposta automatica: Ciao", ""),
+            ("Automatisch antwoord: Hallo", ""),
+            ("Automatiskt svar: Hej", ""),
+            ("Automatyczna odpowiedź: Witam", ""),
+            ("Автоматический ответ: Привет", ""),
+            ("自動応答: こんにちは", ""),
+            ("自动回复: 你好", ""),
+            ("Re: Hello", "X-Auto-Response-Suppress: All\nPrecedence: bulk\n"),
+            ("Re: Hello", "Return-Path: <>\n"),
         ],
     )
     def test_a_machine_s_answer_is_no_reply(self, subject, headers):
@@ -179,6 +209,10 @@ class TestAutomaticMail:
             read(letter("Still interested", subject="Re: Automatic reply: Hello", headers="Auto-Submitted: no\n")).kind
             == "reply"
         )
+
+    def test_what_exchange_puts_on_every_mail_does_not_make_it_automatic(self):
+        headers = "X-Auto-Response-Suppress: DR, OOF, AutoReply\nX-MS-Exchange-Generated: no\n"
+        assert read(letter("Sounds good", headers=headers)).kind == "reply"
 
     def test_a_read_receipt_and_a_calendar_answer_need_no_action(self):
         receipt = "Content-Type: multipart/report; report-type=disposition-notification; boundary=x\n"
@@ -202,6 +236,23 @@ class TestAutomaticMail:
             ("I will travel December 10-12.", (2026, 12, 12)),
             ("Back on Monday!", (2026, 11, 23)),
             ("Zurück am Dienstag", (2026, 11, 24)),
+            ("Sarò assente fino al 3 dicembre 2026", (2026, 12, 3)),
+            ("Torno lunedì", (2026, 11, 23)),
+            ("Estarei ausente até 3 de dezembro", (2026, 12, 3)),
+            ("Ik ben tot en met 3 december afwezig", (2026, 12, 3)),
+            ("Jag är tillbaka den 3 december", (2026, 12, 3)),
+            ("Jeg er tilbage torsdag d. 3. december", (2026, 12, 3)),
+            ("Olen lomalla 3.12.2026 asti", (2026, 12, 3)),
+            ("Wracam 3 grudnia", (2026, 12, 3)),
+            ("Vrátím se 3. prosince", (2026, 12, 3)),
+            ("2026. december 3-ig szabadságon vagyok", (2026, 12, 3)),
+            ("Вернусь 3 декабря", (2026, 12, 3)),
+            ("12月3日まで不在にしております", (2026, 12, 3)),
+            ("我将于2026年12月3日回来", (2026, 12, 3)),
+            ("12월 3일까지 부재중입니다", (2026, 12, 3)),
+            ("Gone from 11/23/2026, I will not return until 12/03/2026.", (2026, 12, 3)),
+            ("away Nov 23 - Dec 3", (2026, 12, 3)),
+            ("bis einschließlich 03.12.2026. Ab 04.12. bin ich wieder da", (2026, 12, 4)),
         ],
     )
     def test_the_return_date_is_read(self, text, day):
@@ -209,7 +260,16 @@ class TestAutomaticMail:
 
     @pytest.mark.parametrize(
         "text",
-        ["I am away.", "Back on 30 February 2026", "until 2019-01-01", "Call +49 30 12 12 26", "until 9999-99-99", ""],
+        [
+            "Our office is open Monday to Friday",
+            "Please write to sales@x.example. Version 2026.11.30",
+            "I am away.",
+            "Back on 30 February 2026",
+            "until 2019-01-01",
+            "Call +49 30 12 12 26",
+            "until 9999-99-99",
+            "",
+        ],
     )
     def test_no_date_is_none(self, text):
         assert away_until(text, received_at=NOW) is None
@@ -220,8 +280,8 @@ class TestHardness:
         ("status", "words", "hardness"),
         [
             ("5.1.1", "", "hard"),
-            ("5.0.0", "550 no such user here", "hard"),
-            ("5.7.1", "recipient rejected: user x does not exist", "hard"),
+            ("5.0.0", "550 unknown local-part in domain", "hard"),
+            ("5.5.0", "550 invalid recipient", "hard"),
             ("5.2.2", "", "soft"),
             ("4.4.1", "timed out", "soft"),
             ("5.1.1", "552 mailbox full", "soft"),
@@ -238,6 +298,20 @@ class TestHardness:
     )
     def test_codes_and_words_together_decide(self, status, words, hardness):
         assert classify(status, words) == hardness
+
+    @pytest.mark.parametrize("status", ["", "5.0.0", "5.2.1", "5.7.1"])
+    def test_an_unknown_user_counts_as_the_answer_to_the_address_not_to_the_mail(self, status):
+        said = "550 <ann@lead.example>... User unknown"
+        assert classify(status, said, stage="recipient") == "hard"
+        assert classify(status, said, stage="data") != "hard"
+        assert classify(status, said) != "hard"
+
+    def test_several_recipients_have_a_verdict_each(self):
+        said = "ann@lead.example: 550 5.1.1 User unknown\nbob@lead.example: 552 5.2.2 Mailbox full\n"
+        mail = read(f"From: MAILER-DAEMON@mx.example\nTo: me@ours.example\nSubject: Undelivered Mail\n\n{said}")
+        assert mail.bounce_of("bob@lead.example").hardness == "soft"
+        assert mail.bounce_of("Ann@lead.example").hardness == "hard"
+        assert mail.bounce_of("else@lead.example").hardness == "hard"
 
 
 class TestPoison:
@@ -272,6 +346,14 @@ class TestPoison:
     )
     def test_hostile_headers_are_read_all_the_same(self, header):
         assert read(f"{header}\n\nhello").kind in {"reply", "ignored"}
+
+    def test_naughty_strings_in_every_header(self):
+        naughty = json.loads((CORPORA / "blns" / "blns.json").read_text())
+        for words in naughty:
+            value = words.replace("\n", " ").replace("\r", " ")
+            headers = "".join(f"{name}: {value}\n" for name in HEADERS)
+            mail = read(f"{headers}\n{words}".encode("utf-8", "surrogatepass"))
+            (mail.subject + mail.text + mail.message_id + mail.reply_text).encode()
 
     @given(st.binary(max_size=2_000))
     @settings(max_examples=150, deadline=None)

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from campaigns import services as campaigns
 from campaigns.models import Campaign
+from campaigns.runner import tick
 from leads.models import Lead, Suppression
 from leads.services import suppress
 from sending import ledger
@@ -203,8 +204,8 @@ class TestGuards:
     def test_the_gap(self, queue):
         queue()
         message = claimed()[0]
-        Mailbox.objects.update(next_free_at=now() + timedelta(minutes=9))
-        assert self.after(message) == ("queued", "The mailbox waits for its gap between two mails.")
+        Mailbox.objects.update(next_free_at=now() + timedelta(minutes=9), send_gap_seconds=17 * 60)
+        assert self.after(message) == ("queued", "The mailbox waits for its gap of 17 min between two mails.")
         assert stored(message).send_at == Mailbox.objects.get().next_free_at
 
 
@@ -267,6 +268,31 @@ class TestSettle:
         assert row.state == "refused"
         assert "expired" in row.state_reason
         assert Lead.objects.get().status != "blocked"
+
+    def test_the_72_hours_hold_across_the_messages_of_several_windows(self, queue):
+        queue()
+        mailbox = Mailbox.objects.select_related("workspace").get()
+        for day in range(6):
+            at = now() + timedelta(days=day)
+            [message] = ledger.claim(mailbox, now=at, limit=1)
+            assert ledger.commit(message, now=at)
+            ledger.settle(message, LATER, now=at)
+            if stored(message).state == "refused":
+                break
+            Message.objects.filter(pk=message.pk).update(send_at=at, not_after=at - timedelta(seconds=1))
+            assert not ledger.commit(*ledger.claim(mailbox, now=at, limit=1), now=at)
+            assert stored(message).state == "canceled"
+            tick(workspace=mailbox.workspace, now=at + timedelta(days=1))
+
+        assert (day, "72 hours" in stored(message).state_reason) == (3, True)
+
+    def test_a_window_that_closed_over_a_mail_that_nobody_refused_starts_no_72_hours(self, queue):
+        queue()
+        Message.objects.update(not_after=now() - timedelta(seconds=1))
+        [message] = ledger.claim(Mailbox.objects.get(), now=now(), limit=1)
+        assert not ledger.commit(message, now=now())
+        tick()
+        assert Message.objects.get(state="queued").tried_since is None
 
     def test_an_address_that_does_not_exist_is_suppressed(self, queue):
         queue()

@@ -1,14 +1,17 @@
 """Mailboxes and domains over REST (Superkabe §7.6, §7.7)."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from outbound.clock import real_now
-from sending.models import Domain, Mailbox, Message, StateTransition
+from sending.models import Domain, ImapFolder, ImapWatch, Mailbox, Message, StateTransition
 from sending.postoffice import dispatch
 from tests import make
 from tests.base import Api
+from tests.servers.imap import ImapServer
 from tests.servers.smtp import CountingSmtp
 
 SAMPLE = {
@@ -27,6 +30,7 @@ DOMAIN_SAMPLE = {
 def near(settings):
     settings.OUTBOUND_PRIVATE_NETWORKS = ["127.0.0.0/8"]
     settings.SMTP_STEP_TIMEOUT_SECONDS = 0.6
+    settings.IMAP_STEP_TIMEOUT_SECONDS = 0.6
 
 
 @pytest.fixture
@@ -143,6 +147,63 @@ class TestConnecting:
         assert again.json()["data"] == first.json()["data"]
 
 
+class TestReading:
+    def test_both_servers_are_tried_and_no_password_is_shown(self, live_api):
+        with CountingSmtp() as server, ImapServer(password="p") as imap:
+            row = live_api.data("post", "/mailboxes", reading(server, imap, imap_password="p"), status=201)
+            assert live_api.data("post", f"/mailboxes/{row['id']}/test")["works"] is True
+
+        assert imap.sign_ins == 2
+        assert not [name for name in row if "password" in name]
+        assert (row["imap_status"], row["imap_lag_seconds"], row["sent_folder_proves"]) == ("unknown", None, False)
+
+    def test_one_sentence_for_every_cause_and_nothing_is_stored(self, live_api):
+        with CountingSmtp() as server, ImapServer() as imap:
+            wrong = live_api("post", "/mailboxes", reading(server, imap, imap_password="wrong"))
+            no_tls = live_api("post", "/mailboxes", reading(server, imap, imap_security="starttls"))
+            elsewhere = live_api("post", "/mailboxes", reading(server, imap, imap_host="127.0.0.2", imap_port=1))
+
+        assert {answer.status_code for answer in (wrong, no_tls, elsewhere)} == {400}
+        assert len({answer.json()["error"] for answer in (wrong, no_tls, elsewhere)}) == 1
+        assert not Mailbox.objects.exists()
+
+    def test_a_preset_names_the_servers_and_what_is_given_wins(self, api):
+        row = api.data("post", "/mailboxes", {"email": "a@you.example", "preset": "google", "imap_port": 143})
+        mailbox = Mailbox.objects.get(pk=row["id"])
+
+        assert (mailbox.smtp_host, mailbox.imap_host) == ("smtp.gmail.com", "imap.gmail.com")
+        assert (mailbox.imap_port, mailbox.imap_security) == (143, "tls")
+
+    def test_in_another_place_the_folders_are_others(self, acme, api):
+        mailbox = make.mailbox(acme, imap_host="imap.one.example")
+        watch = ImapWatch.objects.create(workspace=acme, mailbox=mailbox, sent_found=3)
+        ImapFolder.objects.create(workspace=acme, watch=watch, name="INBOX", uid=7)
+
+        row = api.data("patch", f"/mailboxes/{mailbox.pk}", {"imap_password": "new"})
+        assert (row["sent_folder_proves"], ImapFolder.objects.count()) == (True, 1)
+        row = api.data("patch", f"/mailboxes/{mailbox.pk}", {"imap_host": "imap.two.example"})
+        assert (row["sent_folder_proves"], ImapFolder.objects.count()) == (False, 0)
+
+    @pytest.mark.parametrize(
+        ("minutes", "detail", "status"),
+        [(1, "", "ok"), (20, "", "degraded"), (1, "No", "degraded"), (20, "No", "failing"), (None, "No", "failing")],
+    )
+    def test_how_it_goes_is_shown(self, acme, api, minutes, detail, status):
+        mailbox = make.mailbox(acme, imap_host="imap.one.example")
+        read_at = None if minutes is None else real_now() - timedelta(minutes=minutes)
+        ImapWatch.objects.create(workspace=acme, mailbox=mailbox, read_at=read_at, detail=detail)
+
+        row = api.data("get", "/mailboxes")[0]
+
+        assert (row["imap_status"], row["imap_detail"]) == (status, detail)
+        assert row["imap_lag_seconds"] is None if minutes is None else row["imap_lag_seconds"] >= 60 * minutes
+
+
+def reading(smtp, imap, **changes) -> dict:
+    given = {"imap_host": "127.0.0.1", "imap_port": imap.port, "imap_security": "none", **changes}
+    return server_of(smtp, **given)
+
+
 class TestChanging:
     def test_limit_gap_and_name(self, acme, api):
         mailbox = make.mailbox(acme)
@@ -225,3 +286,15 @@ class TestDomains:
         )
         assert (row["status"], row["spf"], row["infrastructure_score"]) == ("active", None, None)
         assert api.data("get", f"/domains/{row['id']}") == row
+
+
+def test_a_page_of_mailboxes_may_be_asked_for(api, acme):
+    for name in "cab":
+        make.mailbox(acme, f"{name}@you.example")
+
+    answer = api("get", "/mailboxes?limit=2&page=2").json()
+
+    assert [row["email"] for row in answer["data"]] == ["c@you.example"]
+    assert answer["meta"] == {"total": 3, "page": 2, "limit": 2, "totalPages": 2, "next_cursor": None}
+    assert len(api.data("get", "/mailboxes")) == 3
+    assert api("get", "/domains?limit=0").status_code == 400

@@ -6,11 +6,13 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from campaigns.runner import tick
-from sending import postoffice
+from sending import ledger, postoffice
+from sending.mailboxes import retry_connections
 from sending.models import Lane, Mailbox, Message, SandboxDelivery, SendCounter
 from sending.postoffice import dispatch, drain
 from tests import make
@@ -25,6 +27,10 @@ def states() -> list[str]:
 def make_due() -> None:
     Message.objects.filter(state="queued").update(send_at=timezone.now() - timedelta(seconds=1))
     Mailbox.objects.update(retry_connection_at=None)
+
+
+def quarter_of_an_hour_passes() -> None:
+    Mailbox.objects.update(retry_connection_at=F("retry_connection_at") - timedelta(minutes=15))
 
 
 class TestSending:
@@ -110,6 +116,31 @@ class TestTheServerSaysNo:
             dispatch()
         assert states() == ["sent", "sent"]
         assert Mailbox.objects.get().connection_status == "active"
+
+    def test_one_with_nothing_to_send_tries_again_by_itself_once_in_a_quarter_of_an_hour(self, post):
+        with ScriptedSmtp(
+            {"auth": ["535 5.7.8 Wrong", "535 5.7.8 Wrong", OK]}, features=("AUTH PLAIN LOGIN",)
+        ) as server:
+            post(server, 1, username="me", password="secret")
+            dispatch()
+            Message.objects.update(state="canceled")
+            tries = [(retry_connections(), server.verbs().count("AUTH"))]
+            for _ in range(2):
+                quarter_of_an_hour_passes()
+                tries += [(retry_connections(), server.verbs().count("AUTH")) for _ in range(2)]
+
+        assert tries == [(0, 1), (0, 2), (0, 2), (1, 3), (0, 3)]
+        mailbox = Mailbox.objects.get()
+        assert (mailbox.connection_status, mailbox.connection_detail) == ("active", "")
+
+    def test_workers_at_once_take_one_try_between_them(self, post):
+        with ScriptedSmtp({"auth": "535 5.7.8 Wrong"}, features=("AUTH PLAIN LOGIN",)) as server:
+            post(server, 1, username="me", password="secret")
+            dispatch()
+            quarter_of_an_hour_passes()
+            seen = Mailbox.objects.get(), Mailbox.objects.get()
+
+        assert [ledger.may_try(mailbox) for mailbox in seen] == [True, False]
 
     def test_another_mailbox_goes_on(self, post, live):
         with ScriptedSmtp({"auth": "535 5.7.8 Wrong"}, features=("AUTH PLAIN",)) as bad, CountingSmtp() as good:

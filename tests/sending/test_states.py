@@ -1,9 +1,11 @@
 """The life of an outgoing message: every legal move works, every other is refused, by us and by PostgreSQL."""
 
 import itertools
+import uuid
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
 
 from sending.models import Message
 from sending.states import MOVES, IllegalMove, move
@@ -26,14 +28,24 @@ on_postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="th
 
 def at(message: Message, state: str) -> Message:
     for each in PATHS[state]:
-        assert move(message, each, token=message.token)
+        step(message, each)
     return message
+
+
+def step(message: Message, to: str) -> None:
+    """One move as the ledger makes it: a claim brings its token, a commit its moment."""
+    if to == "claimed":
+        Message.objects.filter(pk=message.pk).update(state=to, token=uuid.uuid4())
+        message.refresh_from_db()
+    else:
+        fields = {"committed_at": timezone.now()} if to == "committed" else {}
+        assert move(message, to, token=message.token, **fields)
 
 
 @pytest.mark.parametrize(("old", "new"), LEGAL)
 def test_a_legal_move_is_written(queue, old, new):
     message = at(queue()[0], old)
-    assert move(message, new, token=message.token)
+    step(message, new)
     message.refresh_from_db()
     assert message.state == new
 
@@ -54,9 +66,10 @@ def test_nothing_leaves_a_final_state(state):
 
 def test_a_move_of_somebody_elses_message_changes_nothing(queue):
     message = queue()[0]
-    theirs = Message.objects.get(pk=message.pk)
-    assert move(theirs, "claimed", token=None)
-    assert not move(message, "claimed", token=None)
+    step(Message.objects.get(pk=message.pk), "claimed")
+    assert not move(message, "canceled", token=None)
+    message = Message.objects.get(pk=message.pk)
+    assert not move(message, "queued", token=uuid.uuid4())
 
 
 @on_postgresql
@@ -74,3 +87,34 @@ def test_postgresql_refuses_to_make_an_outgoing_message_an_incoming_one(queue):
     message = at(queue()[0], "sent")
     with pytest.raises(IntegrityError), transaction.atomic():
         Message.objects.filter(pk=message.pk).update(direction="in", state="received")
+
+
+@on_postgresql
+@pytest.mark.parametrize(
+    ("state", "change"),
+    [
+        ("queued", "state = 'claimed'"),
+        ("queued", "state = 'claimed', token = NULL"),
+        ("claimed", "state = 'committed'"),
+        ("claimed", "state = 'committed', committed_at = now(), token = gen_random_uuid()"),
+        ("claimed", "state = 'queued', token = gen_random_uuid()"),
+        ("committed", "state = 'sent', token = gen_random_uuid()"),
+        ("committed", "state = 'queued', token = NULL"),
+        ("unknown", "state = 'queued', token = NULL"),
+        ("unknown", "state = 'sent', token = gen_random_uuid()"),
+    ],
+)
+def test_postgresql_refuses_a_token_that_is_not_the_attempts(queue, state, change):
+    message = at(queue()[0], state)
+    with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"UPDATE sending_message SET {change} WHERE id = %s", [message.pk])
+    assert Message.objects.get(pk=message.pk).state == state
+
+
+@on_postgresql
+def test_postgresql_refuses_the_token_of_the_last_claim_for_the_next(queue):
+    """Or a worker that slept through the first would hold the second."""
+    message = at(queue()[0], "claimed")
+    assert move(message, "queued", token=message.token)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Message.objects.filter(pk=message.pk).update(state="claimed")

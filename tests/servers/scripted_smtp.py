@@ -14,6 +14,7 @@ import socket
 import socketserver
 import ssl
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 OK = ""  # the ordinary answer
@@ -48,7 +49,14 @@ class Endless:
     lines: bool = True
 
 
-Action = str | Drop | Hang | Drip | Endless
+@dataclass(frozen=True)
+class Call:
+    """Do something in the world, then close the connection."""
+
+    what: Callable[[], object]
+
+
+Action = Call | str | Drop | Hang | Drip | Endless
 ORDINARY = {
     "connect": "220 scripted.test ESMTP",
     "starttls": "220 2.0.0 Go ahead",
@@ -84,6 +92,7 @@ class ScriptedSmtp:
         self.script = {stage: list(a) if isinstance(a, list) else a for stage, a in (script or {}).items()}
         self.features, self.tls, self.tls_first = features, tls, tls_first
         self.connections = 0
+        self.open = 0  # conversations under way
         self.commands: list[str] = []
         self.bodies: list[bytes] = []
         self.starts: list[bytes] = []
@@ -136,7 +145,9 @@ class Conversation(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         self.owner: ScriptedSmtp = self.server.owner  # type: ignore[attr-defined]
-        self.owner.connections += 1
+        with self.owner.lock:
+            self.owner.connections += 1
+            self.owner.open += 1
         self.buffer = b""
         self.encrypted = False
         with contextlib.suppress(Gone, OSError):
@@ -149,6 +160,8 @@ class Conversation(socketserver.BaseRequestHandler):
     def finish(self) -> None:
         with contextlib.suppress(OSError):
             self.request.close()
+        with self.owner.lock:
+            self.owner.open -= 1
 
     def command(self, line: str) -> None:
         self.owner.commands.append(line)
@@ -218,6 +231,9 @@ class Conversation(socketserver.BaseRequestHandler):
     def do(self, action: Action, ordinary: str) -> None:
         match action:
             case Drop():
+                raise Gone
+            case Call(what=what):
+                what()
                 raise Gone
             case Hang():
                 self.wait(None)

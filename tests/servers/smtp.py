@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ class Accepted:
     rcpt_to: list[str]
     raw: bytes
     headers: list[tuple[str, str]] = field(default_factory=list)
+    at: float = 0.0  # when its dot was read, by time.time()
 
     def header(self, name: str) -> str | None:
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
@@ -40,7 +42,7 @@ class Accepted:
         wanted = ("x-", "in-reply-to", "subject")
         kept = {name: value for name, value in self.headers if name.lower().startswith(wanted)}
         entry = {"message_id": self.message_id, "rcpt": self.rcpt_to, "date": self.header("Date"), "headers": kept}
-        return json.dumps(entry) + "\n"
+        return json.dumps({**entry, "at": self.at}) + "\n"
 
 
 class CountingSmtp:
@@ -120,6 +122,7 @@ def accepted(envelope) -> Accepted:
         rcpt_to=list(envelope.rcpt_tos),
         raw=raw,
         headers=headers,
+        at=time.time(),
     )
 
 

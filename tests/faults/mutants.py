@@ -1,0 +1,190 @@
+"""Protections taken away one by one, in a copy of the code: the test named beside each must fail there.
+
+    make mutants                          all of them
+    make mutants ARGS="grace_too_short"   some
+
+`on`: where its test runs, "sqlite" or "servers" (PostgreSQL and Redis).
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.faults import matrix
+
+ROOT = Path(__file__).resolve().parents[2]
+LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "var", "node_modules", "__pycache__", ".*_cache", ".hypothesis")
+BOOK, OFFICE, GUARDS = "sending/ledger.py", "sending/postoffice.py", "sending/guards.py"
+STATES, CLIENT, WIRE = "sending/states.py", "sending/providers/smtp.py", "sending/providers/smtp_wire.py"
+DEATHS, ANSWERS, SMTP, LEDGER = matrix.DEATHS, matrix.ANSWERS, matrix.SMTP, matrix.LEDGER
+
+
+class Mutant(NamedTuple):
+    edits: tuple[tuple[str, str, str], ...]  # (file, what stands there once, what shall stand there)
+    test: str
+    on: str = "sqlite"
+
+
+MUTANTS = {
+    "blind_retry_after_the_dot": Mutant(
+        ((CLIENT, 'SendResult("unknown", code=trouble', 'SendResult("try_later", code=trouble'),),
+        f"{SMTP}::TestLostConnections::test_after_the_dot_it_is_unknown",
+    ),
+    "commits_are_requeued": Mutant(
+        ((BOOK, "move(message, State.UNKNOWN, token", "move(message, State.QUEUED, token"),),
+        f"{DEATHS}::TestF3ToF6",
+    ),
+    "grace_too_short": Mutant(
+        ((BOOK, "-timedelta(seconds=settings.UNKNOWN_AFTER_SECONDS)", "-timedelta(seconds=1)"),),
+        f"{LEDGER}::TestReap",
+    ),
+    "grace_unchecked": Mutant(
+        (("outbound/settings.py", "if UNKNOWN_AFTER_SECONDS <= SMTP_DOT_TIMEOUT_SECONDS + 5:", "if False:"),),
+        "tests/faults/test_failpoints.py::test_a_lease_or_grace_that_is_too_short_stops_the_start",
+    ),
+    "no_token_at_the_commit": Mutant(
+        ((BOOK, "token=message.token, state=State.CLAIMED)\n    return", "state=State.CLAIMED)\n    return"),
+         (STATES, "state=message.state, token=token)", "state=message.state)")),
+        f"{DEATHS}::TestF8AndF9",
+    ),
+    "no_token_in_the_reconciler": Mutant(
+        (("sending/reconcile.py", "move(message, State.QUEUED, token=message.token,",
+          'move(message, State.QUEUED, token=Message.objects.values_list("token", flat=True).get(pk=message.pk),'),),
+        "tests/sending/test_reconcile.py::TestFences",
+    ),
+    "cap_checked_outside_the_transaction": Mutant(
+        ((BOOK,
+          "    try:\n        with transaction.atomic():\n            departure = _lock(message, now)",
+          "    box = Mailbox.objects.select_related('workspace', 'domain').get(pk=message.mailbox_id)\n"
+          "    early = guards.report([guards.Departure(message, message.lane, message.lead, box, now)])[0]\n"
+          "    full = next((each.held for each in early if each.held and each.name.endswith('_day')), None)\n"
+          "    try:\n        with transaction.atomic():\n            if full:\n                raise full\n"
+          "            departure = _lock(message, now)"),
+         ("sending/limits.py", "(pk=pk, used__lt=limit)", "(pk=pk)")),
+        "tests/sending/test_concurrency.py::test_a_mailbox_sends_exactly_its_share_of_the_day", "servers",
+    ),
+    "lease_not_asked": Mutant(
+        ((BOOK, "return held.filter(lease_until__gt=lease_now())", "return held"),),
+        f"{LEDGER}::TestCommit",
+    ),
+    "no_clock_before_the_dot": Mutant(
+        ((OFFICE, "if time.monotonic() - began > DOT_WITHIN:", "if False:"),),
+        f"{DEATHS}::TestF8AndF9",
+    ),
+    "a_dot_without_a_commit": Mutant(
+        ((OFFICE, "    if not committed:\n        handoff.abort()\n    return committed\n", "    return True\n"),),
+        f"{DEATHS}::TestF8AndF9",
+    ),
+    "a_lost_commit_is_forgotten": Mutant(
+        ((OFFICE, "        _write_down(message, LOST_IN_COMMIT, now)\n", ""),),
+        f"{DEATHS}::TestF10", "servers",
+    ),
+    "leases_by_our_own_clock": Mutant(
+        (("outbound/clock.py", 'Now() + plus if connection.vendor == "postgresql" else timezone', "timezone"),),
+        f"{DEATHS}::TestF25", "servers",
+    ),
+    "claims_are_not_freed": Mutant(
+        ((BOOK, '{"freed": _free(),', '{"freed": 0,'),), f"{LEDGER}::TestReap",
+    ),
+    "plan_in_pieces": Mutant(
+        (("campaigns/planning.py", "with transaction.atomic():\n        if not _is", "if True:\n        if not _is"),),
+        f"{matrix.EACH}::test_F1_a_plan_killed_at_each_operation_is_made_once",
+    ),
+    "no_last_hour": Mutant(
+        ((BOOK, "), last_try),", "), last_try + GIVE_UP_AFTER),"),),
+        f"{ANSWERS}::TestF14",
+    ),
+    "policy_stops_nobody": Mutant(
+        ((BOOK, 'elif result.blame == "sender":', "elif False:"),), f"{LEDGER}::TestSettle",
+    ),
+    "endless_reads": Mutant(
+        ((WIRE, "budget = REPLY_BYTES", "budget = 10**12"),
+         (WIRE, "len(lines) < REPLY_LINES", "len(lines) < 10**9")),
+        f"{SMTP}::TestRudeServers::test_an_endless_answer_is_cut_off",
+    ),
+    "in_clear_without_starttls": Mutant(
+        ((CLIENT,
+          'raise NotAccepted(in_clear("The server does not offer STARTTLS, and mail in clear is not sent."))',
+          "return"),),
+        f"{SMTP}::TestEncryption::test_a_stripped_starttls_sends_nothing_in_clear",
+    ),
+    "no_deadline_for_all_steps": Mutant(
+        ((CLIENT, "return min(self.finish, time.monotonic() + settings.SMTP_STEP_TIMEOUT_SECONDS)",
+          "return time.monotonic() + settings.SMTP_STEP_TIMEOUT_SECONDS"),),
+        f"{SMTP}::TestRudeServers::test_all_steps_before_the_dot_share_one_deadline",
+    ),
+    "certificates_do_not_stop": Mutant(
+        ((BOOK, "if result.code in NEEDS_A_PERSON else {}", 'if result.code == "auth_failed" else {}'),),
+        f"{ANSWERS}::TestF18",
+    ),
+    "pause_not_asked": Mutant(
+        ((GUARDS, "elif state != Lane.State.OPEN:", "elif False:"),), f"{LEDGER}::TestCommit",
+    ),
+    "suppression_not_asked": Mutant(
+        ((GUARDS, "if found and not confirmed:", "if False:"),), f"{ANSWERS}::TestF21",
+    ),
+    "addresses_are_not_locked": Mutant(
+        (("leads/suppression.py", 'SELECT pg_advisory_xact_lock(key) FROM', "SELECT key FROM"),),
+        f"{ANSWERS}::TestF21", "servers",
+    ),
+    "address_not_compared": Mutant(
+        ((GUARDS, "elif departure.lead.email != departure.message.to_email:", "elif False:"),),
+        f"{LEDGER}::TestGuards",
+    ),
+    "only_sent_mail_is_answered": Mutant(
+        (("sending/inbox.py", "direction=Message.Direction.OUT)", 'direction=Message.Direction.OUT, state="sent")'),),
+        f"{ANSWERS}::TestF31",
+    ),
+    "tasks_do_not_stop": Mutant(
+        (("sending/tasks.py", "drain(mailbox_id, stop=closing.is_set)", "drain(mailbox_id)"),),
+        f"{matrix.PROCESSES}::test_F34_asked_to_end_with_mail_in_flight_it_finishes_that_mail_and_gives_the_rest_back",
+    ),
+}  # fmt: skip
+
+
+def change(folder: Path, mutant: Mutant) -> None:
+    """Raises ValueError where the code is no longer what the mutant changes."""
+    for name, old, new in mutant.edits:
+        text = (folder / name).read_text()
+        if text.count(old) != 1:
+            raise ValueError(f"{name} has this {text.count(old)} times: {old}")
+        (folder / name).write_text(text.replace(old, new))
+
+
+def is_caught(name: str) -> bool:
+    """Whether the test fails. Neither an error of pytest's own nor a test that is gone counts."""
+    mutant, began = MUTANTS[name], time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="mutant-") as place:
+        copy = Path(shutil.copytree(ROOT, Path(place) / "copy", ignore=LEFT_OUT))
+        change(copy, mutant)
+        env = {key: value for key, value in os.environ.items() if key not in ("TEST_RUN", "OUTBOUND_HOME")}
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", "not slow", mutant.test]
+        run = subprocess.run(
+            command,
+            cwd=copy,
+            env=env | {"TEST_ON": mutant.on},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+    caught = run.returncode == 1 and "FAILED" in run.stdout
+    seconds = round(time.monotonic() - began)
+    print(f"{'caught' if caught else 'SURVIVED'}: {name} by {mutant.test} on {mutant.on} in {seconds} s", flush=True)
+    if not caught:
+        print(run.stdout[-2000:], run.stderr[-1000:], flush=True)
+    return caught
+
+
+def main(names: list[str]) -> int:
+    results = [is_caught(name) for name in names or MUTANTS]
+    print(f"{sum(results)} of {len(results)} mutants caught")
+    return 0 if all(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

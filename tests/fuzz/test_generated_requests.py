@@ -1,0 +1,49 @@
+"""schemathesis over the whole API: every operation by itself and in sequences, with every check it has."""
+
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.contrib.auth import get_user_model
+
+from apikeys.services import add_member
+from apikeys.tokens import token_for
+from tests import make
+
+HERE = Path(__file__).parent
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(not settings.REDIS_URL, reason="many requests at once: PostgreSQL"),
+]
+
+
+def run(server, *, examples: int) -> None:
+    command = [
+        Path(sys.executable).with_name("schemathesis"), "--config-file", HERE / "schemathesis.toml",
+        "run", f"{server.url}/api/v1/openapi.json", "--header", f"Authorization: Bearer {token()}",
+        "--max-examples", str(examples), "--checks", "all", "--generation-deterministic", "--no-color",
+    ]  # fmt: skip
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
+
+
+def token() -> str:
+    """An owner's, for longer than a run takes: a key would be revoked by one of the requests."""
+    user = get_user_model().objects.create_user("fuzz", password="fuzz")
+    membership = add_member(workspace=make.workspace("Fuzz"), user=user, role="owner")
+    token = token_for(membership).access_token
+    token.set_exp(lifetime=timedelta(hours=6))
+    return str(token)
+
+
+@pytest.mark.slow  # until a whole run of it was seen without a finding
+def test_twenty_of_each_and_in_sequence(live_server):
+    run(live_server, examples=20)
+
+
+@pytest.mark.slow
+def test_two_hundred_of_each_and_in_sequence(live_server):
+    run(live_server, examples=200)
