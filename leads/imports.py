@@ -161,7 +161,7 @@ def _read_in(batch: Import, now) -> None:
 
 
 def _with_groups(lead: dict, groups: list[str]) -> dict:
-    return {**lead, "groups": [*lead.get("groups", []), *groups]} if groups else lead
+    return {**lead, "groups": list(dict.fromkeys([*lead.get("groups", []), *groups]))} if groups else lead
 
 
 @transaction.atomic

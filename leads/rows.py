@@ -1,6 +1,7 @@
 """One lead as it comes in: which fields there are, how long they may be, what is refused. Pure, and fast.
 
-The table FIELDS is the one source of the limits: the serializers of REST and MCP are built from it.
+The table TEXT_FIELDS is the one source of the limits: the serializers of REST and MCP are built from it. What is sent
+is measured as it comes, before blanks and control characters go: the document's maxLength is a promise to both sides.
 """
 
 import re
@@ -31,6 +32,7 @@ ALIASES = {"company": "company_name"}
 LEAD_FIELDS = ("email", *TEXT_FIELDS, "lead_score", "custom")
 TEMPLATE_NAMES = frozenset(LEAD_FIELDS) - {"custom"} | {"company"}
 
+MAX_EMAIL = 254
 MAX_CUSTOM_KEYS = 100
 MAX_CUSTOM_TEXT = 10_000
 MAX_GROUPS = 20
@@ -95,9 +97,9 @@ def _text(name: str, value) -> str:
         return ""
     if not isinstance(value, str):
         raise ValueError("Give text.")
-    value = _CONTROL.sub("", value).strip()
     if len(value) > TEXT_FIELDS[name]:
         raise ValueError(f"At most {TEXT_FIELDS[name]} characters.")
+    value = _CONTROL.sub("", value).strip()
     if name == "timezone" and value and value not in _zones():
         raise ValueError("Give an IANA timezone, such as Europe/Madrid.")
     return value
@@ -106,6 +108,8 @@ def _text(name: str, value) -> str:
 def _email(value) -> str:
     if not isinstance(value, str):
         raise ValueError("Give an e-mail address as text.")
+    if len(value) > MAX_EMAIL:
+        raise ValueError(f"At most {MAX_EMAIL} characters.")
     return normalise_email(value)
 
 
@@ -139,10 +143,10 @@ def _custom(value) -> dict:
 def _groups(value) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise ValueError("Give a list of group names.")
-    names = list(dict.fromkeys(_CONTROL.sub("", name).strip() for name in value))
-    if len(names) > MAX_GROUPS:
+    if len(value) > MAX_GROUPS:
         raise ValueError(f"At most {MAX_GROUPS} groups.")
-    if any(not 1 <= len(name) <= MAX_GROUP_NAME for name in names):
+    names = list(dict.fromkeys(_CONTROL.sub("", name).strip() for name in value))
+    if not all(names) or any(len(name) > MAX_GROUP_NAME for name in value):
         raise ValueError(f"A group's name has 1 to {MAX_GROUP_NAME} characters.")
     return names
 

@@ -5,7 +5,7 @@ from rest_framework.exceptions import ParseError
 
 from leads.health import shown_health
 from leads.models import Group, Lead, Variable, VariableValue
-from leads.rows import MAX_GROUP_NAME, TEXT_FIELDS, RowRefused, read_row
+from leads.rows import MAX_EMAIL, MAX_GROUP_NAME, TEXT_FIELDS, RowRefused, read_row
 from outbound.api.pagination import PageInput
 from outbound.api.parsers import parse_json
 from outbound.api.serializers import Flag, Input, Moment, Output, OwnedField, OwnedListField, Text
@@ -33,7 +33,7 @@ class LeadInput(Input):
 
     def get_fields(self):
         email = serializers.CharField(
-            max_length=254,
+            max_length=MAX_EMAIL,
             required=self.email_required,
             help_text="E-mail address; unique in the workspace, without case.",
         )

@@ -1,11 +1,15 @@
 """What all tests share. Which database they use is decided in tests/settings.py."""
 
+import hypothesis
 import pytest
 from django.conf import settings
 
 from tests.ops import clients
 
 pytest_plugins = ["tests.base"]
+# How long one example takes says how busy the machine is, nothing of ours.
+hypothesis.settings.register_profile("outbound", deadline=None)
+hypothesis.settings.load_profile("outbound")
 
 
 def pytest_report_header():

@@ -32,7 +32,13 @@ WRONG = [
 
 def wrong_for(field) -> list:
     values = next((values for kind, values in WRONG if isinstance(field, kind)), [])
-    return [*values, *([] if field.allow_null else [None])]
+    return [*values, *too_long_for(field), *([] if field.allow_null else [None])]
+
+
+def too_long_for(field) -> list[str]:
+    """Text that would fit once the blanks are gone: the document's maxLength is of what is sent."""
+    longest = field.max_length if isinstance(field, serializers.CharField) else None
+    return [] if longest is None else ["x" + " " * longest, "\n" * longest + "x"]
 
 
 @pytest.fixture

@@ -17,17 +17,28 @@ class Input(serializers.Serializer):
             unknown = sorted(str(key) for key in set(data) - set(self.fields))
             if unknown:
                 raise serializers.ValidationError({name: ["Unknown field."] for name in unknown})
-            numbers = [name for name, field in self.fields.items() if _is_number_for_text(field, data.get(name))]
-            if numbers:
-                raise serializers.ValidationError({name: ["Not a valid string."] for name in numbers})
+            self.refuse_mended_text(data)
         return super().to_internal_value(data)
 
+    def refuse_mended_text(self, data: dict) -> None:
+        """What the framework would put right in silence, although the document forbids it."""
+        said = {name: _mended(field, data.get(name)) for name, field in self.fields.items()}
+        if any(said.values()):
+            raise serializers.ValidationError({name: [sentence] for name, sentence in said.items() if sentence})
 
-def _is_number_for_text(field, value) -> bool:
-    """The framework would write 0 as "0"; what is not text is a mistake of the caller's, in a list as well."""
+
+def _mended(field, value) -> str | None:
+    """A number would be written as text, and text be measured after its blanks are gone; in a list as well."""
     if isinstance(field, serializers.ListField) and isinstance(value, list):
-        return any(_is_number_for_text(field.child, each) for each in value)
-    return isinstance(field, serializers.CharField) and isinstance(value, int | float)
+        return next(filter(None, (_mended(field.child, each) for each in value)), None)
+    if not isinstance(field, serializers.CharField):
+        return None
+    if isinstance(value, int | float):
+        return "Not a valid string."
+    longest = field.max_length if isinstance(value, str) else None
+    if longest is not None and len(value.strip()) <= longest < len(value):
+        return f"Ensure this field has no more than {longest} characters, blanks around it included."
+    return None
 
 
 class Output(serializers.Serializer):

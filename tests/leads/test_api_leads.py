@@ -84,6 +84,14 @@ class TestOne:
         assert answer.status_code == 400
         assert set(answer.json()["details"]) == {"email", "lead_score", "colour", "timezone", "custom"}
 
+    @pytest.mark.parametrize("too_long", ["x" + " " * 500, "x" + "\x01" * 500, " " * 501])
+    def test_text_is_measured_as_it_comes_not_as_it_is_stored(self, api, too_long):
+        lead = api.data("post", "/leads", JO)
+
+        answer = api("patch", f"/leads/{lead['id']}", {"website": too_long})
+
+        assert (answer.status_code, list(answer.json()["details"])) == (400, ["website"])
+
     def test_a_patch_to_an_address_that_another_lead_has_is_400(self, api, acme):
         one, other = make.lead(acme, "one@people.example"), make.lead(acme, "other@people.example")
 
