@@ -25,11 +25,11 @@ class Bucket:
 
     name: str
     capacity: int
-    seconds: int
+    seconds: float
 
     @property
     def period(self) -> int:
-        return self.seconds * 1_000_000
+        return int(self.seconds * 1_000_000)
 
     @property
     def full(self) -> int:

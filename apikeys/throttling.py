@@ -84,6 +84,16 @@ def charge(caller_id: str, *, cost: int = 1, bulk: bool = False) -> Verdict:
     return judge(*found.take(caller_id, buckets_of(bulk=bulk), cost=cost), cost=cost)
 
 
+def seconds_until_turn(owner: str, *, per_second: int) -> float:
+    """For our own requests to a vendor that takes so many a second: 0 and one is taken, else how long until the next.
+
+    One after the other and never several at once: a vendor's second begins when it likes.
+    """
+    found = limiter(settings.REDIS_URL, settings.CACHES["default"].get("KEY_PREFIX", "outbound"))
+    buckets, taken = found.take(f"vendor:{owner}", [Bucket("turn", 1, 1 / per_second)])
+    return 0.0 if taken.allowed else max(0.01, _seconds_until(buckets[0], taken.levels[0], buckets[0].full))
+
+
 def buckets_of(*, bulk: bool) -> list[Bucket]:
     """The first is the one that headers tell of."""
     always = [

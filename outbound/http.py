@@ -7,6 +7,7 @@ of the environment is used, no connection is kept.
 
 import ssl
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -71,18 +72,97 @@ def request(
     try:
         parts = _parts(url)
         answer = _exchange(method, parts, content, headers or {}, began + timeout, max_bytes)
-    except ssl.SSLError:  # before ValueError: a certificate that is not verified is one
-        answer = Answer(error="tls")
-    except (net.AddressRefused, ValueError):
-        answer = Answer(error="refused")
-    except (httpcore2.TimeoutException, TimeoutError):
-        answer = Answer(error="timeout")
-    except (httpcore2.NetworkError, OSError):
-        answer = Answer(error="connect")
-    except httpcore2.ProtocolError:
-        answer = Answer(error="protocol")
+    except TROUBLES as error:
+        answer = Answer(error=_word_for(error))
+    return _timed(answer, began)
+
+
+class Line:
+    """A connection that stands before anything is asked over it, for one request that must not be late.
+
+    Whatever fails while it is opened, nothing was asked. Once `request()` is called, an answer with an `error` says
+    nothing about what the other side did.
+    """
+
+    def __init__(self, url: str, *, timeout: float = TIMEOUT_SECONDS):
+        """Look up, check, connect, encrypt. Raises LineFailed."""
+        deadline = time.monotonic() + timeout
+        try:
+            self._parts = _parts(url)
+            self._stream = _open(self._parts, deadline)
+        except TROUBLES as error:
+            raise LineFailed(_word_for(error)) from error
+
+    def is_open(self) -> bool:
+        """Whether the other side has neither hung up nor spoken out of turn."""
+        try:
+            self._stream.sock.settimeout(0)
+            self._stream.sock.recv(1)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return True
+        except OSError:
+            pass
+        return False
+
+    def request(
+        self, method: str, path: str, *, content: bytes = b"", headers: dict[str, str] | None = None,
+        timeout: float = TIMEOUT_SECONDS, max_bytes: int = MAX_ANSWER_BYTES,
+    ) -> Answer:  # fmt: skip
+        """The one request; the line is closed after it. Never raises for what the other side does."""
+        began = time.monotonic()
+        self._stream.deadline = began + timeout
+        try:
+            url = httpx2.URL(str(self._parts).rstrip("/") + path)
+            origin = httpcore2.Origin(url.raw_scheme, url.raw_host, _port(url))
+            with httpcore2.HTTP11Connection(origin, self._stream) as connection:
+                asked = httpcore2.Request(
+                    method, _core(url), headers=_raw(url, content, headers or {}), content=content
+                )
+                response = connection.handle_request(asked)
+                with closing(response):
+                    answer = _read(response, max_bytes)
+        except TROUBLES as error:
+            answer = Answer(error=_word_for(error))
+        finally:
+            self.close()
+        return _timed(answer, began)
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class LineFailed(Exception):
+    """No line; `word` is one of request()'s errors. Nothing was asked."""
+
+    def __init__(self, word: str):
+        super().__init__(word)
+        self.word = word
+
+
+TROUBLES = (
+    ssl.SSLError, net.AddressRefused, ValueError, httpcore2.TimeoutException, TimeoutError, httpcore2.NetworkError,
+    OSError, httpcore2.ProtocolError,
+)  # fmt: skip
+
+
+def _word_for(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):  # before ValueError: a certificate that is not verified is one
+        return "tls"
+    if isinstance(error, (net.AddressRefused, ValueError)):
+        return "refused"
+    if isinstance(error, (httpcore2.TimeoutException, TimeoutError)):
+        return "timeout"
+    return "protocol" if isinstance(error, httpcore2.ProtocolError) else "connect"
+
+
+def _timed(answer: Answer, began: float) -> Answer:
     took = int((time.monotonic() - began) * 1000)
     return Answer(answer.status, answer.headers, answer.body, answer.error, took)
+
+
+def _open(parts: httpx2.URL, deadline: float) -> "_Timed":
+    stream = _Guarded(parts.scheme, deadline).connect_tcp(parts.host, _port(parts))
+    return stream if parts.scheme == "http" else stream.start_tls(tls_context(), server_hostname=parts.host)
 
 
 def _parts(url: str) -> httpx2.URL:
@@ -110,23 +190,33 @@ def _targets(scheme: str, host: str, port: int, *, timeout: float) -> list[net.T
 
 
 def _exchange(method, parts, content, headers, deadline: float, max_bytes: int) -> Answer:
-    sent = {"host": parts.netloc.decode("ascii"), "user-agent": AGENT, "accept-encoding": "identity", **headers}
-    sent |= {"content-length": str(len(content)), "connection": "close"}
-    raw = [(name.encode("ascii"), value.encode("ascii")) for name, value in sent.items()]
-    url = httpcore2.URL(scheme=parts.raw_scheme, host=parts.raw_host, port=parts.port, target=parts.raw_path)
     with (
         httpcore2.ConnectionPool(
             ssl_context=tls_context(), network_backend=_Guarded(parts.scheme, deadline), max_connections=1
         ) as pool,
-        pool.stream(method, url, headers=raw, content=content) as response,
+        pool.stream(method, _core(parts), headers=_raw(parts, content, headers), content=content) as response,
     ):
-        body = b""
-        for chunk in response.iter_stream():
-            body += chunk
-            if len(body) > max_bytes:
-                break
-        named = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers)
-        return Answer(response.status, named, body[:max_bytes], "too_large" if len(body) > max_bytes else "")
+        return _read(response, max_bytes)
+
+
+def _core(parts: httpx2.URL) -> httpcore2.URL:
+    return httpcore2.URL(scheme=parts.raw_scheme, host=parts.raw_host, port=parts.port, target=parts.raw_path)
+
+
+def _raw(parts: httpx2.URL, content: bytes, headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    sent = {"host": parts.netloc.decode("ascii"), "user-agent": AGENT, "accept-encoding": "identity", **headers}
+    sent |= {"content-length": str(len(content)), "connection": "close"}
+    return [(name.encode("ascii"), value.encode("ascii")) for name, value in sent.items()]
+
+
+def _read(response: httpcore2.Response, max_bytes: int) -> Answer:
+    body = b""
+    for chunk in response.iter_stream():
+        body += chunk
+        if len(body) > max_bytes:
+            break
+    named = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers)
+    return Answer(response.status, named, body[:max_bytes], "too_large" if len(body) > max_bytes else "")
 
 
 @lru_cache(maxsize=1)
@@ -155,11 +245,11 @@ class _Timed(httpcore2.NetworkStream):
     """A stream whose every read and write gets what is left of the whole time: a byte a second does not prolong it."""
 
     def __init__(self, sock, deadline: float):
-        self._sock, self._deadline = sock, deadline
+        self.sock, self.deadline = sock, deadline
 
     def _ready(self):
-        self._sock.settimeout(_left(self._deadline))
-        return self._sock
+        self.sock.settimeout(_left(self.deadline))
+        return self.sock
 
     def read(self, max_bytes, timeout=None):
         return self._ready().recv(max_bytes)
@@ -173,7 +263,7 @@ class _Timed(httpcore2.NetworkStream):
             raise httpcore2.WriteError(str(error)) from error  # a server may answer before it has read everything
 
     def close(self):
-        self._sock.close()
+        self.sock.close()
 
     def start_tls(self, ssl_context, server_hostname=None, timeout=None):
         try:
@@ -181,7 +271,7 @@ class _Timed(httpcore2.NetworkStream):
         except (OSError, ValueError):
             self.close()
             raise
-        return _Timed(sock, self._deadline)
+        return _Timed(sock, self.deadline)
 
 
 def _left(deadline: float) -> float:

@@ -185,6 +185,10 @@ ANTHROPIC_BASE_URL = env_text("ANTHROPIC_BASE_URL")
 ANTHROPIC_MODEL = env_text("ANTHROPIC_MODEL", "claude-haiku-5-5")
 WRITER_CONCURRENCY = env_int("WRITER_CONCURRENCY", 8, least=1)
 
+# --- Vendors that send ------------------------------------------------------------------------------------------------
+RESEND_BASE_URL = env_text("RESEND_BASE_URL", "https://api.resend.com").rstrip("/")
+RESEND_REQUESTS_PER_SECOND = env_int("RESEND_REQUESTS_PER_SECOND", 4, least=1)  # of one API key
+
 # --- Validation of addresses ------------------------------------------------------------------------------------------
 DNS_NAMESERVERS = env_servers("DNS_NAMESERVERS", port=53)  # none: the machine's own
 DNS_TIMEOUT_SECONDS = env_int("DNS_TIMEOUT_SECONDS", 3, least=1)  # of one try

@@ -25,7 +25,9 @@ BACKOFF = timedelta(minutes=5)
 STOPPED = "The run was stopped."
 GIVE_UP_AFTER = timedelta(hours=72)
 # Connection troubles that a minute will not cure: one try in a quarter of an hour.
-NEEDS_A_PERSON = frozenset({"auth_failed", "certificate_invalid", "tls_failed", "tls_required", "address_refused"})
+NEEDS_A_PERSON = frozenset(
+    {"auth_failed", "certificate_invalid", "tls_failed", "tls_required", "address_refused", "domain_refused"}
+)
 REST_FOR_A_PERSON = timedelta(minutes=15)
 
 

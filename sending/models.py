@@ -98,6 +98,7 @@ class Mailbox(WorkspaceOwned, Health):
     smtp_port = models.PositiveIntegerField(default=587)
     smtp_security = models.CharField(max_length=10, choices=Security, default=Security.STARTTLS)
     username = models.CharField(max_length=254, blank=True, default="")
+    # Of SMTP; a vendor's API key where one sends.
     password = EncryptedField(blank=True, default="")
     # Where its mail is read; blank: nowhere. User name and password are those of SMTP where these are blank.
     imap_host = models.CharField(max_length=253, blank=True, default="")
@@ -346,6 +347,10 @@ class MessageBody(models.Model):
     # The exact bytes, made on the first attempt; every retry sends the same.
     raw = models.BinaryField(null=True)
     sha256 = models.CharField(max_length=64, blank=True, default="")
+    # The same for a transport that speaks HTTP (sending/handover.py); real time, and which account's key went with it.
+    request = models.BinaryField(null=True)
+    handed_at = models.DateTimeField(null=True)
+    handed_to = models.CharField(max_length=16, blank=True, default="")
 
 
 class SendCounter(models.Model):

@@ -11,6 +11,7 @@ __all__ = ["PROVIDERS", "Handoff", "NotAccepted", "Parcel", "SendResult", "Sessi
 # Dotted paths, resolved on first use: a vendor's package is only imported where a mailbox uses it.
 PROVIDERS = {
     "smtp": "sending.providers.smtp.Smtp",
+    "resend": "sending.providers.resend.Resend",
     "sandbox": "sending.providers.sandbox.Sandbox",
 }
 
