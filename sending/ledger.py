@@ -80,8 +80,8 @@ def commit(message: Message, *, now: datetime) -> bool:
     """
     try:
         with transaction.atomic():
-            departure = _lock(message, now)
-            if departure is None:
+            departure = departure_of(message, now)
+            if not _ours(message).exists():
                 return False
             failpoints.hit("T3.locked")
             guards.check(departure)
@@ -89,7 +89,7 @@ def commit(message: Message, *, now: datetime) -> bool:
             failpoints.hit("T3.reserved")
             if not move(
                 message, State.COMMITTED, token=message.token, committed_at=lease_now(), reserved=reserved,
-                caps=departure.caps, departed_at=now, next_free_at=_occupy(departure),
+                caps=departure.caps, departed_at=now, next_free_at=occupy(departure),
             ):  # fmt: skip
                 raise Lost
             failpoints.hit("T3.committing")
@@ -101,7 +101,8 @@ def commit(message: Message, *, now: datetime) -> bool:
     return False
 
 
-def _lock(message: Message, now: datetime) -> guards.Departure | None:
+def departure_of(message: Message, now: datetime) -> guards.Departure:
+    """With every row that it depends on locked, in T3's order."""
     lane = message.lane_id and Lane.objects.select_for_update(no_key=True).get(pk=message.lane_id)
     lock_address(message.mailbox.workspace, message.to_email)
     lead = Lead.objects.select_for_update(no_key=True).filter(pk=message.lead_id).first() if message.lead_id else None
@@ -110,10 +111,10 @@ def _lock(message: Message, now: datetime) -> guards.Departure | None:
         .select_related("workspace", "domain")
         .get(pk=message.mailbox_id)
     )
-    return guards.Departure(message, lane or None, lead, mailbox, now) if _ours(message).exists() else None
+    return guards.Departure(message, lane or None, lead, mailbox, now)
 
 
-def _occupy(departure: guards.Departure) -> datetime | None:
+def occupy(departure: guards.Departure) -> datetime | None:
     """The gap starts with the commit: a crash after it costs a slot, the other order could break the promise.
 
     Returns when the mailbox is free again; none for mail by hand, which keeps no gap.

@@ -14,7 +14,7 @@ from apikeys.models import Workspace
 from apikeys.services import now_for
 from outbound import failpoints
 from outbound.clock import real_now
-from sending import ledger, reconcile, sandbox_world
+from sending import ledger, reconcile, replay, sandbox_world
 from sending.letters import parcel_for
 from sending.limits import gap_of
 from sending.models import Lane, Mailbox, Message
@@ -36,6 +36,7 @@ def dispatch(*, stop: Callable[[], bool] = lambda: False) -> int:
     """One look at everything: reap, let the sandbox react, drain what is due; no broker. Returns mails handled."""
     ledger.reap()
     reconcile.reconcile_by_answers()
+    replay.ask_again_due(stop=stop)
     sandbox_world.react_all()
     mailboxes = due_mailboxes()
     if settings.DISPATCH_THREADS < 2 or len(mailboxes) < 2:

@@ -8,7 +8,8 @@ MOVES: dict[str, frozenset[str]] = {
     S.QUEUED: frozenset({S.CLAIMED, S.CANCELED, S.SKIPPED}),
     S.CLAIMED: frozenset({S.COMMITTED, S.QUEUED, S.REFUSED, S.SKIPPED, S.CANCELED}),
     S.COMMITTED: frozenset({S.SENT, S.REFUSED, S.QUEUED, S.UNKNOWN}),
-    S.UNKNOWN: frozenset({S.SENT, S.REFUSED, S.QUEUED, S.CANCELED}),
+    # Committed: asked again under the same key, after all that is asked before any mail leaves (replay.py).
+    S.UNKNOWN: frozenset({S.SENT, S.REFUSED, S.QUEUED, S.CANCELED, S.COMMITTED}),
 }
 
 
@@ -16,11 +17,14 @@ class IllegalMove(Exception):
     """A bug: nothing may leave a final state, or skip one."""
 
 
-def move(message: Message, to: str, *, token, **fields) -> bool:
+def move(message: Message, to: str, *, token, new_token=None, **fields) -> bool:
     """Write the move if the row is still where `message` says and still ours; False when somebody else was faster.
 
-    Every write is fenced by state and token: without it a late worker or reaper sends a mail twice.
+    Every write is fenced by state and token: without it a late worker or reaper sends a mail twice. `new_token`: of the
+    attempt that begins with this move.
     """
+    if new_token:
+        fields["token"] = new_token
     if to not in MOVES.get(message.state, frozenset()):
         raise IllegalMove(f"{message.state} → {to}")
     changed = Message.objects.filter(pk=message.pk, state=message.state, token=token).update(state=to, **fields)

@@ -6,7 +6,17 @@ from django.utils.module_loading import import_string
 
 from sending.providers.base import Handoff, NotAccepted, Parcel, SendResult, Session, Transport
 
-__all__ = ["PROVIDERS", "Handoff", "NotAccepted", "Parcel", "SendResult", "Session", "Transport", "transport_for"]
+__all__ = [
+    "PROVIDERS",
+    "WITH_A_KEY",
+    "Handoff",
+    "NotAccepted",
+    "Parcel",
+    "SendResult",
+    "Session",
+    "Transport",
+    "transport_for",
+]
 
 # Dotted paths, resolved on first use: a vendor's package is only imported where a mailbox uses it.
 PROVIDERS = {
@@ -14,6 +24,9 @@ PROVIDERS = {
     "resend": "sending.providers.resend.Resend",
     "sandbox": "sending.providers.sandbox.Sandbox",
 }
+
+# Those that take an idempotency key: asked again under the same one, they send no second mail.
+WITH_A_KEY = ("resend",)
 
 
 @cache

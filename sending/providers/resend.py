@@ -51,7 +51,6 @@ class Resend:
     """The transport. `mailbox` needs email, workspace and password, which is the API key."""
 
     name = "resend"
-    key_lives = handover.KEY_LIVES
 
     def open(self, mailbox: Any) -> "ResendSession":
         return ResendSession(mailbox)

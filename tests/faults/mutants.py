@@ -59,12 +59,12 @@ MUTANTS = {
     ),
     "cap_checked_outside_the_transaction": Mutant(
         ((BOOK,
-          "    try:\n        with transaction.atomic():\n            departure = _lock(message, now)",
+          "    try:\n        with transaction.atomic():\n            departure = departure_of(message, now)",
           "    box = Mailbox.objects.select_related('workspace', 'domain').get(pk=message.mailbox_id)\n"
           "    early = guards.report([guards.Departure(message, message.lane, message.lead, box, now)])[0]\n"
           "    full = next((each.held for each in early if each.held and each.name.endswith('_day')), None)\n"
           "    try:\n        with transaction.atomic():\n            if full:\n                raise full\n"
-          "            departure = _lock(message, now)"),
+          "            departure = departure_of(message, now)"),
          ("sending/limits.py", "(pk=pk, used__lt=limit)", "(pk=pk)")),
         "tests/sending/test_concurrency.py::test_a_mailbox_sends_exactly_its_share_of_the_day", "servers",
     ),

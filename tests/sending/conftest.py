@@ -5,6 +5,7 @@ import pytest
 from campaigns.runner import tick
 from sending.models import Message
 from tests import make
+from tests.vendors.resend import KEY, ResendStandIn
 
 
 @pytest.fixture
@@ -37,6 +38,29 @@ def post(live):
         for _ in range(count):
             make.lead(live)
         make.run(live)
+        tick()
+        return list(Message.objects.filter(direction="out").order_by("send_at", "id"))
+
+    return put
+
+
+@pytest.fixture
+def vendor(live, settings):
+    """Resend, on this machine."""
+    with ResendStandIn() as server:
+        settings.RESEND_BASE_URL, settings.RESEND_REQUESTS_PER_SECOND = server.url, 1000
+        yield server
+
+
+@pytest.fixture
+def write(live, vendor):
+    """write(3): three mails of one run that a mailbox at Resend is to send."""
+
+    def put(count: int = 1, **mailbox) -> list[Message]:
+        make.mailbox(live, provider="resend", **{"password": KEY, **mailbox})
+        for _ in range(count):
+            make.lead(live)
+        make.run(live, steps=[make.step("Grüße an {{first_name}}", "<p>Hi {{first_name}} – über {{company}}.</p>")])
         tick()
         return list(Message.objects.filter(direction="out").order_by("send_at", "id"))
 

@@ -6,38 +6,15 @@ import time
 import pytest
 import time_machine
 
-from campaigns.runner import tick
 from sending.models import Mailbox, Message, MessageBody
 from sending.postoffice import drain
 from sending.providers import resend, transport_for
 from sending.providers import resend_api as api
 from sending.providers.base import Parcel
 from tests import make
-from tests.vendors.resend import KEY, SENDING_KEY, Known, ResendStandIn
+from tests.vendors.resend import KEY, SENDING_KEY, Known
 
 S = Message.State
-
-
-@pytest.fixture
-def vendor(live, settings):
-    with ResendStandIn() as server:
-        settings.RESEND_BASE_URL, settings.RESEND_REQUESTS_PER_SECOND = server.url, 1000
-        yield server
-
-
-@pytest.fixture
-def write(live, vendor):
-    """write(3): three mails of one run that a mailbox at Resend is to send."""
-
-    def put(count: int = 1, **mailbox) -> list[Message]:
-        make.mailbox(live, provider="resend", **{"password": KEY, **mailbox})
-        for _ in range(count):
-            make.lead(live)
-        make.run(live, steps=[make.step("Grüße an {{first_name}}", "<p>Hi {{first_name}} – über {{company}}.</p>")])
-        tick()
-        return list(Message.objects.filter(direction="out").order_by("send_at", "id"))
-
-    return put
 
 
 def sent(message: Message) -> Message:

@@ -33,12 +33,13 @@ def at(message: Message, state: str) -> Message:
 
 
 def step(message: Message, to: str) -> None:
-    """One move as the ledger makes it: a claim brings its token, a commit its moment."""
+    """One move as the ledger makes it: a claim brings its token, a commit its moment, one more commit both."""
     if to == "claimed":
         Message.objects.filter(pk=message.pk).update(state=to, token=uuid.uuid4())
         message.refresh_from_db()
     else:
         fields = {"committed_at": timezone.now()} if to == "committed" else {}
+        fields |= {"new_token": uuid.uuid4()} if (message.state, to) == ("unknown", "committed") else {}
         assert move(message, to, token=message.token, **fields)
 
 
