@@ -1,0 +1,24 @@
+"""python -m benchmarks [--full] [send tick …]: one line a claim, ending in ok or MISS. Status 1 when one misses."""
+
+import argparse
+
+from benchmarks import send
+
+ALL = {"send": send.measure}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--full", action="store_true", help="at scale: takes longer")
+    parser.add_argument("names", nargs="*", help=f"which: {', '.join(ALL)}")
+    options = parser.parse_args()
+    missed = 0
+    for name in options.names or ALL:
+        for claim in ALL[name](options.full):
+            print(claim.line(), flush=True)
+            missed += not claim.holds
+    return min(missed, 1)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
