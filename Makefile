@@ -6,7 +6,7 @@ ARGS ?=
 LINT := $(VENV)/bin/ruff
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo run test test-quick test-full chaos mutants test-clients test-mail classify lint format requirements clean
+.PHONY: help setup setup-dev demo run test test-quick test-full chaos mutants test-clients test-mail bench bench-full classify lint format requirements clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,12 @@ mutants: setup-dev ## Take each protection of the ledger away in a copy: the tes
 
 test-clients: setup-dev ## Clients that are not ours: MCP SDKs and Inspector, API clients made from our document; installs them once
 	@$(PY) -m pytest -q -m clients tests/mcp_clients tests/api_clients $(ARGS)
+
+bench: setup-dev ## What we claim about speed, measured beside a limit and a peer on PostgreSQL (minutes; ARGS=send)
+	@$(PY) -m benchmarks $(ARGS)
+
+bench-full: setup-dev ## The same at scale
+	@$(PY) -m benchmarks --full $(ARGS)
 
 classify: setup-dev ## How well bounces, replies and the rest are told apart, on the mail in tests/corpora
 	@$(PY) -m tests.classify

@@ -56,3 +56,9 @@ def sink():
     finally:
         process.kill()
         process.wait()
+
+
+def side(name: str, *args, env: dict) -> None:
+    """Run `benchmarks.sides.<name>` unmeasured: what makes ready."""
+    command = [sys.executable, "-m", f"benchmarks.sides.{name}", *map(str, args)]
+    subprocess.run(command, cwd=ROOT, env=env, check=True)

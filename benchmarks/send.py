@@ -1,21 +1,19 @@
 """Sending: the whole ledger protocol to a local SMTP server, beside django-post-office and a loop without a ledger."""
 
 import smtplib
-import subprocess
-import sys
 
 from benchmarks.claims import Claim, rounds
-from benchmarks.places import ROOT, product, sink
+from benchmarks.places import product, side, sink
 from benchmarks.racing import Run, race
 
 WORKERS = (1, 4)
 
 
 def measure(full: bool, *, mails: int | None = None, count: int = 5) -> list[Claim]:
-    mails = mails or (5000 if full else 1000)
+    mails = mails or (5000 if full else 400)
     claims = []
     with sink() as port, product() as env:
-        _side("send_post_office", port, 1, "queue", 0, env=env)
+        side("send_post_office", port, 1, "queue", 0, env=env)
         for workers in WORKERS:
             claims += _claims(port, env, workers, mails, count)
     return claims
@@ -37,23 +35,18 @@ def _claims(port: int, env: dict, workers: int, mails: int, count: int) -> list[
 
 
 def _ours(port: int, env: dict, workers: int, mails: int) -> Run:
-    _side("send_queue", port, mails, env=env)
+    side("send_queue", port, mails, env=env)
     return race("send_ours", env=env, processes=workers)
 
 
 def _post_office(port: int, env: dict, workers: int, mails: int) -> Run:
-    _side("send_post_office", port, workers, "queue", mails, env=env)
+    side("send_post_office", port, workers, "queue", mails, env=env)
     return race("send_post_office", port, workers, env=env)
 
 
 def _bare(port: int, env: dict, workers: int, mails: int) -> Run:
-    _side("send_bare_queue", mails, env=env)
+    side("send_bare_queue", mails, env=env)
     return race("send_bare", port, env=env, processes=workers)
-
-
-def _side(name: str, *args, env: dict) -> None:
-    command = [sys.executable, "-m", f"benchmarks.sides.{name}", *map(str, args)]
-    subprocess.run(command, cwd=ROOT, env=env, check=True)
 
 
 def _checked(port: int, mails: int, run) -> Run:

@@ -1,4 +1,4 @@
-"""Mails for the bare loop, as bytes, so that it has nothing to build: python -m benchmarks.sides.send_bare_queue COUNT"""
+"""Mails for the bare loop, as bytes: it has nothing to build. python -m benchmarks.sides.send_bare_queue COUNT"""
 
 import os
 import sys

@@ -1,5 +1,6 @@
 """django-post-office: python -m benchmarks.sides.send_post_office PORT PROCESSES [queue COUNT]"""
 
+import logging
 import os
 import sys
 
@@ -24,6 +25,7 @@ settings.configure(
     LOGGING_CONFIG=None,
 )
 django.setup()
+logging.disable(logging.INFO)
 
 from django.core.management import call_command  # noqa: E402
 from django.db import connection  # noqa: E402
