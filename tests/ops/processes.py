@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 60.0  # seconds before a wait fails: far more than is needed, so that a busy machine fails nothing
+PATIENCE = 180.0  # seconds before a wait fails: far more than is needed, so that a busy machine fails nothing
 
 
 def environment(home: Path, **more: str) -> dict:

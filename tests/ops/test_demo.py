@@ -10,7 +10,7 @@ from outbound.demo.fortnight import _awaited
 from outbound.demo.screen import Screen, wait_for
 from outbound.demo.stage import Facts
 from outbound.demo.summary import lines
-from tests.ops.processes import environment, running, wait_until
+from tests.ops.processes import PATIENCE, environment, running, wait_until
 from tests.ops.test_up import _servers
 
 
@@ -137,7 +137,8 @@ def test_waiting_in_vain_says_for_what():
         wait_for(lambda: None, why="the moon", every=0, patience=0)
 
 
-def test_it_ends_with_a_status_and_the_reason_where_the_product_runs_already(tmp_path, django_db_setup):
+@pytest.mark.django_db(transaction=True)
+def test_it_ends_with_a_status_and_the_reason_where_the_product_runs_already(tmp_path):
     env, log, second = (
         environment(tmp_path, LOG_LEVEL="WARNING", **_servers()),
         tmp_path / "up.log",
@@ -146,13 +147,14 @@ def test_it_ends_with_a_status_and_the_reason_where_the_product_runs_already(tmp
     with running("manage.py", "up", "--port", "0", env=env, log=log):
         wait_until(lambda: (tmp_path / "up.json").exists(), why="up.json", log=log)
         with running("manage.py", "demo", "--exit", env=env, log=second) as demo:
-            assert demo.wait(60) == 1
+            assert demo.wait(PATIENCE) == 1
     assert "already running" in second.read_text()
 
 
 @pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.skipif(not settings.REDIS_URL, reason="`make demo` is how it runs on the embedded default")
-def test_everything_holds_on_postgresql_and_redis(tmp_path, django_db_setup):
+def test_everything_holds_on_postgresql_and_redis(tmp_path):
     log = tmp_path / "demo.out"
     with running("manage.py", "demo", "--exit", env=environment(tmp_path, **_servers()), log=log) as demo:
         status = demo.wait(900)

@@ -8,10 +8,12 @@ import urllib.request
 import pytest
 from django.conf import settings
 
-from tests.ops.processes import descendants, environment, is_alive, running, wait_until
+from tests.ops.processes import PATIENCE, descendants, environment, is_alive, running, wait_until
 
 UP = ("manage.py", "up", "--port", "0")
 CHILDREN = ("gunicorn", "worker", "beat")
+
+pytestmark = pytest.mark.django_db(transaction=True)  # else a run of this file alone would meet the real database
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ def log(tmp_path):
     return tmp_path / "up.log"
 
 
-def test_it_answers_refuses_a_second_one_revives_a_child_and_stops_them_all(env, log, tmp_path, django_db_setup):
+def test_it_answers_refuses_a_second_one_revives_a_child_and_stops_them_all(env, log, tmp_path):
     with running(*UP, env=env, log=log) as up:
         ready = _ready(tmp_path, log)
         assert urllib.request.urlopen(f"{ready['url']}/healthz").status == 200
@@ -42,12 +44,12 @@ def test_it_answers_refuses_a_second_one_revives_a_child_and_stops_them_all(env,
         _revives(up.pid, "worker", log)
         everyone = _all_three(up.pid, log)
         up.send_signal(signal.SIGINT)
-        assert up.wait(40) == 0
+        assert up.wait(PATIENCE) == 0
     assert not [pid for pid in everyone if is_alive(pid)]
     assert not (tmp_path / "up.json").exists()
 
 
-def test_its_children_end_with_it_when_it_is_killed(env, log, tmp_path, django_db_setup):
+def test_its_children_end_with_it_when_it_is_killed(env, log, tmp_path):
     with running(*UP, env=env, log=log) as up:
         _ready(tmp_path, log)
         everyone = _all_three(up.pid, log)
