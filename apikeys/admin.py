@@ -56,7 +56,7 @@ class WorkspaceAdmin(OwnedAdmin):
     readonly_fields = ["slug", "livemode", "clock_offset", "status", "created_at"]
     fieldsets = [
         (None, {"fields": ["name", "slug", "livemode", "timezone", "status", "created_at"]}),
-        ("On every mail", {"fields": ["postal_address", "public_url"]}),
+        ("On every mail", {"fields": ["postal_address", "public_url", "tracking_url"]}),
         ("Care", {"fields": ["require_validation", "confirm_launch_above", "clock_offset", "sandbox_seed"]}),
     ]
     add_fieldsets = [(None, {"fields": ["name", "livemode", "timezone", "postal_address", "public_url"]})]
@@ -74,7 +74,7 @@ class WorkspaceAdmin(OwnedAdmin):
         return False
 
     def formfield_for_dbfield(self, db_field, request, **kwargs):
-        if db_field.name == "public_url":
+        if db_field.name in ("public_url", "tracking_url"):
             kwargs["assume_scheme"] = "https"
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 

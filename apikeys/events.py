@@ -35,6 +35,8 @@ EVENT_KINDS = {
     "email.reconciled": "It was found out what became of a parked mail",
     "email.bounced": "A mail came back",
     "email.complained": "A mail was called spam",
+    "email.opened": "A person opened a mail, as far as can be told: its image was loaded",
+    "email.clicked": "A person clicked a link of a mail, as far as can be told",
     "reply.received": "A reply came in",
     "mailbox.paused": "A mailbox was paused",
     "mailbox.entered_quarantine": "A paused mailbox has cooled down: its domain's DNS is checked",

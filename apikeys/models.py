@@ -40,6 +40,9 @@ class Workspace(models.Model):
         max_length=300, blank=True, help_text="Stands at the foot of every mail; a live launch needs it."
     )
     public_url = models.URLField(blank=True, help_text="Where unsubscribe links point; PUBLIC_URL when blank.")
+    tracking_url = models.URLField(
+        blank=True, help_text="Where tracked links and images point, https when live; the public URL when blank."
+    )
     tier = models.CharField(max_length=20, default="self_hosted")
     status = models.CharField(max_length=20, default="active")
     confirm_launch_above = models.PositiveIntegerField(
@@ -70,6 +73,10 @@ class Workspace(models.Model):
 
     def __str__(self):
         return self.name
+
+    def clean(self):
+        if self.livemode and self.tracking_url and not self.tracking_url.startswith("https://"):
+            raise ValidationError({"tracking_url": "Give an address that starts with https://."})
 
     def chance(self, row_id, *facts) -> str:
         """What a choice that looks like chance is made from: the row's id; in a test workspace its seed and the facts,

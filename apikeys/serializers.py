@@ -2,7 +2,9 @@
 
 from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.core.validators import RegexValidator, URLValidator
+from django.http.request import validate_host
 from rest_framework import serializers
 
 from apikeys.models import Membership, check_timezone
@@ -33,6 +35,14 @@ class WorkspaceInput(Input):
         validators=[URLValidator(schemes=["https", "http"])],
         help_text="Where unsubscribe links point: https://outbound.example.com. Blank: the deployment's PUBLIC_URL.",
     )
+    tracking_url = serializers.CharField(
+        max_length=200,
+        required=False,
+        allow_blank=True,
+        validators=[URLValidator(schemes=["https", "http"])],
+        help_text="Where tracked links and images point: a domain of yours that leads to this server, https when live. "
+        "Blank: the public_url.",
+    )
     confirm_launch_above = serializers.IntegerField(
         min_value=0,
         max_value=1_000_000,
@@ -44,10 +54,23 @@ class WorkspaceInput(Input):
     )
 
     def validate_public_url(self, value):
-        parts = urlsplit(value)
-        if parts.query or parts.fragment or "@" in parts.netloc:
-            raise serializers.ValidationError("Only a host and a path: no user, query or fragment.")
-        return value.rstrip("/")
+        return _base_url(value)
+
+    def validate_tracking_url(self, value):
+        if not value or not self.context["workspace"].livemode:
+            return _base_url(value)
+        if urlsplit(value).scheme != "https":
+            raise serializers.ValidationError("Give an address that starts with https://.")
+        if not validate_host(urlsplit(value).hostname or "", settings.ALLOWED_HOSTS):
+            raise serializers.ValidationError("This server does not answer to that host. Add it to ALLOWED_HOSTS.")
+        return _base_url(value)
+
+
+def _base_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise serializers.ValidationError("Only a host and a path: no user, query or fragment.")
+    return value.rstrip("/")
 
 
 class WorkspaceOutput(Output):
@@ -60,6 +83,7 @@ class WorkspaceOutput(Output):
     timezone = serializers.CharField()
     postal_address = Text()
     public_url = Text()
+    tracking_url = Text()
     confirm_launch_above = serializers.IntegerField()
     require_validation = serializers.BooleanField()
 

@@ -133,6 +133,7 @@ class CampaignAdmin(LogAdmin):
             ("schedule_timezone", "days"), ("schedule_start_time", "schedule_end_time"),
             ("day_hours", "send_in_lead_timezone", "skip_holidays"), ("daily_limit", "send_gap_minutes"),
         ]}),
+        ("Tracking", {"fields": [("track_opens", "track_clicks")]}),
         ("Dates", {"fields": [("launched_at", "ended_at")]}),
     ]  # fmt: skip
 

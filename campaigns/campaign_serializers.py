@@ -3,7 +3,14 @@
 from rest_framework import serializers
 
 from campaigns.models import DAYS, Campaign, Enrollment
-from campaigns.schedule_serializers import DayHours, ScheduleInput, holidays_flag, lead_timezone_flag
+from campaigns.schedule_serializers import (
+    DayHours,
+    ScheduleInput,
+    clicks_flag,
+    holidays_flag,
+    lead_timezone_flag,
+    opens_flag,
+)
 from campaigns.sequences import current_steps
 from campaigns.serializers import MAX_STEPS, StepInput, StepOutput, check_first_subject
 from leads.models import Lead
@@ -30,6 +37,8 @@ class CampaignInput(Input):
     )  # fmt: skip
     schedule = ScheduleInput(required=False, help_text="Mon–Fri 09:00–17:00 UTC, 50 a day, 17 min apart when absent.")
     include_active_elsewhere = Flag(default=False, help_text="Also leads that are on their way in another campaign.")
+    track_opens = opens_flag(default=False)
+    track_clicks = clicks_flag(default=False)
 
     def validate_steps(self, steps):
         check_first_subject(steps)
@@ -54,6 +63,8 @@ class CampaignPatch(Input):
     day_hours = DayHours()
     send_in_lead_timezone = lead_timezone_flag()
     skip_holidays = holidays_flag()
+    track_opens = opens_flag(required=False)
+    track_clicks = clicks_flag(required=False)
 
 
 class CampaignLeadsInput(Input):
@@ -101,6 +112,8 @@ class CampaignOutput(Output):
     day_hours = serializers.DictField(child=serializers.CharField())
     send_in_lead_timezone = serializers.BooleanField()
     skip_holidays = serializers.BooleanField()
+    track_opens = serializers.BooleanField()
+    track_clicks = serializers.BooleanField()
     leads_count = serializers.IntegerField()
     steps_count = serializers.IntegerField()
     launched_at = Moment(allow_null=True)
@@ -164,6 +177,21 @@ class ReportOutput(Output):
     emails_sent = serializers.IntegerField()
     replies = serializers.IntegerField(help_text="Threads with a reply.")
     reply_rate = serializers.CharField(help_text="Replies per mail sent: 2.04%.")
+    mails_opened = serializers.IntegerField(
+        allow_null=True,
+        help_text="Mails whose image was loaded for a person, as far as can be told; null while not tracked. Who reads "
+        "without images is missing, so this is no count of readers.",
+    )
+    mails_clicked = serializers.IntegerField(
+        allow_null=True,
+        help_text="Mails of which a person clicked a link, as far as can be told; null while not tracked.",
+    )
+    mails_opened_by_machines = serializers.IntegerField(
+        allow_null=True, help_text="Mails whose image a scanner or a prefetching program loaded; in no other number."
+    )
+    mails_clicked_by_machines = serializers.IntegerField(
+        allow_null=True, help_text="Mails whose links a scanner followed; in no other number."
+    )
     created_at = Moment()
 
 

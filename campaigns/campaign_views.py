@@ -54,7 +54,7 @@ class CampaignViewSet(WorkspaceViewSet):
 
     @documented("update_campaign", s.CampaignDetailOutput, body=s.CampaignPatch, tag="campaigns")
     def partial_update(self, request, pk):
-        """Change name or schedule of a draft or paused campaign"""
+        """Change name, schedule or tracking of a draft or paused campaign"""
         return Response(self.shown(change(self.campaign(pk), **self.validated(s.CampaignPatch))))
 
     @documented("launch_campaign", s.CampaignLaunchedOutput, tag="campaigns")
@@ -79,7 +79,7 @@ class CampaignViewSet(WorkspaceViewSet):
 
     @documented("get_campaign_report", s.ReportOutput, tag="campaigns")
     def report(self, request, pk):
-        """Leads by status, mails sent, replies"""
+        """Leads by status, mails sent, replies; opens and clicks where they are tracked"""
         return Response(report(self.campaign(pk)))
 
     @documented("list_campaign_replies", s.CampaignRepliesOutput, tag="campaigns")
@@ -106,11 +106,13 @@ def show_detail(campaign: Campaign, *, with_leads: bool) -> dict:
     return s.CampaignDetailOutput(counted(campaign), context={"with_leads": with_leads}).data
 
 
-def draft(workspace, *, name, steps, lead_ids=None, mailbox_ids=None, schedule=None, include_active_elsewhere) -> dict:
+def draft(
+    workspace, *, name, steps, lead_ids=None, mailbox_ids=None, schedule=None, include_active_elsewhere, **tracking
+) -> dict:
     """CampaignCreatedOutput."""
     campaign, audience = services.draft_campaign(
         workspace=workspace, name=name, steps=steps, leads=lead_ids, mailboxes=mailbox_ids, schedule=schedule,
-        include_active_elsewhere=include_active_elsewhere, now=now_for(workspace),
+        include_active_elsewhere=include_active_elsewhere, now=now_for(workspace), **tracking,
     )  # fmt: skip
     return created(counted(campaign), audience)
 

@@ -14,6 +14,7 @@ from campaigns.services import (
     launch,
     pause,
     refuse_unready,
+    refuse_untrackable,
     sendable_mailboxes,
     stop,
 )
@@ -51,13 +52,14 @@ class NotInThisState(ApiError):
 @transaction.atomic
 def draft_campaign(
     *, workspace: Workspace, name: str, steps: list[dict], leads: list[Lead] | None = None, mailboxes=None,
-    schedule: dict | None = None, include_active_elsewhere: bool = False, now: datetime,
+    schedule: dict | None = None, include_active_elsewhere: bool = False, track_opens: bool = False,
+    track_clicks: bool = False, now: datetime,
 ) -> tuple[Campaign, Audience]:  # fmt: skip
     """A draft: steps, schedule, and leads through the health gate (red out, yellow paused, green active)."""
     sequence = create_sequence(workspace=workspace, name=_free_name(workspace, name), steps=steps, now=now)
     campaign = create_campaign(
         workspace=workspace, sequence=sequence, name=name, mailboxes=mailboxes or [], group=None,
-        schedule=checked_schedule(schedule), now=now,
+        schedule=checked_schedule(schedule), track_opens=track_opens, track_clicks=track_clicks, now=now,
     )  # fmt: skip
     audience = Audience()
     if leads:
@@ -91,7 +93,7 @@ def add_leads(*, campaign: Campaign, leads: list[Lead], include_active_elsewhere
 
 @transaction.atomic
 def update_campaign(*, campaign: Campaign, now: datetime, **fields) -> Campaign:
-    """Name and schedule, in draft or paused only. The lane carries the same limits to the post office."""
+    """Name, schedule and tracking, in draft or paused only. The lane carries the same limits to the post office."""
     campaign = Campaign.objects.select_for_update(of=("self",)).select_related("workspace").get(pk=campaign.pk)
     if campaign.status == Campaign.Status.ACTIVE:
         raise CampaignIsActive()
@@ -106,6 +108,8 @@ def update_campaign(*, campaign: Campaign, now: datetime, **fields) -> Campaign:
         daily_limit=campaign.daily_limit,
         send_gap_seconds=campaign.send_gap_minutes * 60,
         timezone=campaign.schedule_timezone,
+        track_opens=campaign.track_opens,
+        track_clicks=campaign.track_clicks,
     )
     waiting(campaign.enrollments.all()).filter(due_at__gt=now).update(due_at=now)  # for another window, perhaps
     return campaign
@@ -116,6 +120,7 @@ def launch_campaign(*, campaign: Campaign, now: datetime) -> Campaign:
     if campaign.status == Campaign.Status.ACTIVE:
         raise NotInThisState("This campaign is already active.")
     refuse_unready(campaign.workspace, campaign.sequence)
+    refuse_untrackable(campaign.workspace, campaign.track_opens or campaign.track_clicks)
     if not campaign.enrollments.exists():
         raise ApiError("This campaign has no lead. Add leads before you launch it.")
     if not campaign.mailboxes.exists():

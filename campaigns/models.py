@@ -119,6 +119,9 @@ class Campaign(WorkspaceOwned):
     skip_holidays = models.BooleanField(default=False)
     daily_limit = models.PositiveIntegerField(default=50)
     send_gap_minutes = models.PositiveSmallIntegerField(default=17)
+    # Both off unless they are asked for: docs/tracking.md.
+    track_opens = models.BooleanField(default=False)
+    track_clicks = models.BooleanField(default=False)
     launched_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)

@@ -148,6 +148,7 @@ def report(campaign: Campaign) -> dict:
         "replies": replies,
         "reply_rate": f"{100 * replies / sent if sent else 0:.2f}%",
         "created_at": campaign.created_at,
+        **reports.tracked(campaign),
     }
 
 

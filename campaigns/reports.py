@@ -6,7 +6,7 @@ from django.db.models import Count, Q
 
 from apikeys.models import Event
 from campaigns.models import Campaign, Enrollment
-from sending.models import Message
+from sending.models import Hit, Message
 
 E = Enrollment.Status
 S = Message.State
@@ -43,6 +43,24 @@ def message_counts(campaigns: list[Campaign]) -> dict:
     shown = {campaign.pk: dict(empty) for campaign in campaigns}
     for row in rows:
         shown[owners[row.pop("lane_id")]] = row
+    return shown
+
+
+def tracked(campaign: Campaign) -> dict[str, int | None]:
+    """Mails opened and clicked, by people and by machines. None where tracking is off and never saw anything."""
+    rows = Hit.objects.filter(message__lane=campaign.lane_id, machine__isnull=False)
+    counts = {
+        (kind, machine): count
+        for kind, machine, count in rows.values_list("kind", "machine").annotate(n=Count("message", distinct=True))
+    }
+    shown: dict[str, int | None] = {}
+    for kind, verb, is_on in (
+        (Hit.Kind.OPEN, "opened", campaign.track_opens),
+        (Hit.Kind.CLICK, "clicked", campaign.track_clicks),
+    ):
+        seen = is_on or any(found == kind for found, _ in counts)
+        shown[f"mails_{verb}"] = counts.get((kind, False), 0) if seen else None
+        shown[f"mails_{verb}_by_machines"] = counts.get((kind, True), 0) if seen else None
     return shown
 
 

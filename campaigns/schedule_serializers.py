@@ -22,6 +22,14 @@ def holidays_flag() -> Flag:
     return Flag(required=False, help_text="Not on public holidays of the lead's country.")
 
 
+def opens_flag(**kwargs) -> Flag:
+    return Flag(help_text="Put an image into its mails that tells when one is opened.", **kwargs)
+
+
+def clicks_flag(**kwargs) -> Flag:
+    return Flag(help_text="Lead the links of its mails through your tracking_url, to see clicks.", **kwargs)
+
+
 class ScheduleInput(Input):
     timezone = serializers.CharField(max_length=64, required=False, help_text="IANA timezone; UTC when absent.")
     start_time = serializers.CharField(max_length=5, required=False, help_text="HH:MM, inclusive; 09:00 when absent.")

@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from campaigns.explain_serializers import MoveOutput
 from campaigns.models import Campaign, Enrollment, Sequence
-from campaigns.schedule_serializers import ScheduleInput, ScheduleOutput
+from campaigns.schedule_serializers import ScheduleInput, ScheduleOutput, clicks_flag, opens_flag
 from campaigns.sequences import current_steps, warnings_for
 from campaigns.states import LEGAL_NOW, RUN_STATUS
 from leads.models import Group, Lead
@@ -184,6 +184,8 @@ class RunInput(Input):
     schedule = ScheduleInput(required=False, help_text="When.")
     name = serializers.CharField(max_length=120, required=False, help_text="For your own records.")
     include_active_elsewhere = Flag(default=False, help_text="Also leads that are on their way in another run.")
+    track_opens = opens_flag(default=False)
+    track_clicks = clicks_flag(default=False)
 
     def validate_sender_email(self, text):
         try:

@@ -18,7 +18,7 @@ from leads.models import Group, Lead
 from outbound.api.errors import Invalid
 from sending.limits import MAY_SEND
 from sending.models import Lane, Mailbox
-from sending.services import close_lane, open_lane, sandbox_mailbox, shut_lane, wait_until_quiet
+from sending.services import close_lane, open_lane, sandbox_mailbox, shut_lane, tracking_url, wait_until_quiet
 
 __all__ = [
     "Plan", "create_sequence", "delete_sequence", "pause", "plan_run", "resume", "settle_pause", "start_run", "stop",
@@ -53,10 +53,12 @@ class Plan:
 
 def plan_run(
     *, workspace: Workspace, sequence: Sequence, sender_email: str = "", group: Group | None = None,
-    schedule: dict | None = None, include_active_elsewhere: bool = False, now: datetime,
+    schedule: dict | None = None, include_active_elsewhere: bool = False, track_opens: bool = False,
+    track_clicks: bool = False, now: datetime,
 ) -> Plan:  # fmt: skip
     """What start_run with the same arguments would do, without doing it: the same checks, errors and counts."""
     steps = refuse_unready(workspace, sequence)
+    refuse_untrackable(workspace, track_opens or track_clicks)
     mailboxes = _senders(workspace, sender_email, now, dry_run=True)
     audience = enroll_in(
         workspace, None, audience_of(workspace, group), now=now, include_active_elsewhere=include_active_elsewhere,
@@ -70,7 +72,8 @@ def plan_run(
 @transaction.atomic
 def start_run(
     *, workspace: Workspace, sequence: Sequence, sender_email: str = "", group: Group | None = None,
-    schedule: dict | None = None, name: str = "", include_active_elsewhere: bool = False, now: datetime,
+    schedule: dict | None = None, name: str = "", include_active_elsewhere: bool = False, track_opens: bool = False,
+    track_clicks: bool = False, now: datetime,
 ) -> Campaign:  # fmt: skip
     """Send a sequence to a group, or to every lead: create the campaign, enroll, launch, in one transaction.
 
@@ -79,11 +82,13 @@ def start_run(
     (400) says what is missing.
     """
     refuse_unready(workspace, sequence)
+    refuse_untrackable(workspace, track_opens or track_clicks)
     mailboxes = _senders(workspace, sender_email, now)
     campaign = create_campaign(
         workspace=workspace, sequence=sequence, 
         name=name or f"{sequence.name} to {group.name if group else 'everyone'}",
-        mailboxes=mailboxes if sender_email else [], group=group, schedule=checked_schedule(schedule), now=now,
+        mailboxes=mailboxes if sender_email else [], group=group, schedule=checked_schedule(schedule),
+        track_opens=track_opens, track_clicks=track_clicks, now=now,
     )  # fmt: skip
     audience = enroll(
         campaign, audience_of(workspace, group), now=now, include_active_elsewhere=include_active_elsewhere
@@ -91,11 +96,15 @@ def start_run(
     return launch(campaign=campaign, now=now, audience=audience)
 
 
-def create_campaign(*, workspace, sequence, name, mailboxes, group, schedule: dict, now) -> Campaign:
+def create_campaign(
+    *, workspace, sequence, name, mailboxes, group, schedule: dict, track_opens: bool = False,
+    track_clicks: bool = False, now,
+) -> Campaign:  # fmt: skip
     """A draft with its own lane, nobody enrolled yet. `schedule` as checked_schedule returns it."""
     lane = Lane.objects.create(
         workspace=workspace, created_at=now, daily_limit=schedule["daily_limit"],
         send_gap_seconds=schedule["send_gap_minutes"] * 60, timezone=schedule["timezone"],
+        track_opens=track_opens, track_clicks=track_clicks,
     )  # fmt: skip
     campaign = Campaign.objects.create(
         workspace=workspace, created_at=now, updated_at=now, name=name[:120], sequence=sequence, lane=lane, group=group,
@@ -103,6 +112,7 @@ def create_campaign(*, workspace, sequence, name, mailboxes, group, schedule: di
         schedule_end_time=schedule["end_time"], schedule_days=schedule["days"], daily_limit=schedule["daily_limit"],
         send_gap_minutes=schedule["send_gap_minutes"], day_hours=schedule["day_hours"],
         send_in_lead_timezone=schedule["send_in_lead_timezone"], skip_holidays=schedule["skip_holidays"],
+        track_opens=track_opens, track_clicks=track_clicks,
     )  # fmt: skip
     Lane.objects.filter(pk=lane.pk).update(reference={"campaign_id": str(campaign.id)})
     campaign.mailboxes.set(mailboxes)
@@ -124,6 +134,14 @@ def refuse_unready(workspace: Workspace, sequence: Sequence) -> list:
             f"Before a live launch the workspace needs {' and '.join(missing)}.", details={"workspace": missing}
         )
     return steps
+
+
+def refuse_untrackable(workspace: Workspace, tracked: bool) -> None:
+    if tracked and not tracking_url(workspace):
+        raise Invalid(
+            "Before a live launch with tracking the workspace needs an https tracking_url, or an https public URL.",
+            details={"workspace": ["tracking_url"]},
+        )
 
 
 def _senders(workspace: Workspace, sender_email: str, now, *, dry_run: bool = False) -> list[Mailbox]:

@@ -33,6 +33,7 @@ def _ticks() -> dict:
         "mailboxes and domains heal": _every(300, "sending.heal"),
         "sign-ins that failed are tried again": _every(60, "sending.retry_connections"),
         "replies that the rules are unsure of are judged": _every(60, "sending.judge_replies"),
+        "opens and clicks are judged": _every(15, "sending.judge_hits"),
         "missing variables are written, those of dead workers too": _every(30, "leads.generate_due"),
         "files of leads are read in, those of dead workers too": _every(30, "leads.read_imports"),
         "domains of leads to validate are asked for": _every(60, "leads.validate_due"),

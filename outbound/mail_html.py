@@ -5,6 +5,7 @@ One allow list for what authors and models write. Inline style is kept as far as
 
 import html as markup
 import re
+from collections.abc import Callable
 
 import nh3
 from inscriptis import get_text
@@ -61,6 +62,15 @@ def clean_html(html: str) -> str:
     return _CLEANER.clean(html)
 
 
+def rewrite_links(html: str, rewrite: Callable[[str], str]) -> str:
+    """Cleaned HTML with each link's address as `rewrite` gives it; called in the order of the text."""
+
+    def attribute(element: str, name: str, value: str) -> str | None:
+        return rewrite(value) if (element, name) == ("a", "href") else _attribute(element, name, value)
+
+    return _cleaner(attribute).clean(html)
+
+
 def html_to_text(html: str) -> str:
     """The text of cleaned HTML, links written as [words](address)."""
     # The layout engine gives up on elements nested hundreds deep; the words still count.
@@ -103,14 +113,18 @@ def _attribute(element: str, attribute: str, value: str) -> str | None:
     return value
 
 
+def _cleaner(attribute_filter: Callable[[str, str, str], str | None]) -> nh3.Cleaner:
+    return nh3.Cleaner(
+        tags=_TAGS,
+        clean_content_tags=_DROPPED_WHOLE,
+        attributes=_ATTRIBUTES,
+        attribute_filter=attribute_filter,
+        url_schemes={"http", "https", "mailto"},
+        url_relative="deny",
+        link_rel=None,
+        filter_style_properties=_STYLES,
+    )
+
+
 _STRIPPER = nh3.Cleaner(tags=set())
-_CLEANER = nh3.Cleaner(
-    tags=_TAGS,
-    clean_content_tags=_DROPPED_WHOLE,
-    attributes=_ATTRIBUTES,
-    attribute_filter=_attribute,
-    url_schemes={"http", "https", "mailto"},
-    url_relative="deny",
-    link_rel=None,
-    filter_style_properties=_STYLES,
-)
+_CLEANER = _cleaner(_attribute)

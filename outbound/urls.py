@@ -12,7 +12,7 @@ from leads.ingest import clay_ingest
 from mcp.views import McpView
 from outbound.account import AccountViewSet
 from outbound.api.errors import error_page
-from sending.public_views import unsubscribe_page
+from sending.public_views import click, open_image, unsubscribe_page
 
 
 def alive(request):
@@ -42,6 +42,8 @@ urlpatterns = [
     path("api/ingest/billing/<str:connection_id>", billing_ingest),
     re_path(r"^(api|\.well-known|register)(/|$)", no_such_api),
     path("u/<str:token>", unsubscribe_page, name="unsubscribe"),
+    path("o/<str:token>.gif", open_image, name="open"),
+    path("c/<str:token>", click, name="click"),
     path("setup/<str:token>", setup_page, name="setup"),
     path("admin/", admin.site.urls),
 ]

@@ -11,7 +11,7 @@ from outbound.admin_display import AMBER, GREEN, RED, badge_column, when
 from sending import imap_admin, judging, services
 from sending.letter_views import KIND_COLORS, STATE_COLORS, shown
 from sending.mailbox_admin import troubled
-from sending.models import Lane, Message, MessageBody, SandboxDelivery, SendCounter, Thread
+from sending.models import Hit, Lane, Message, MessageBody, SandboxDelivery, SendCounter, Thread
 from sending.parked import evidence_for
 
 __all__ = ["imap_admin", "troubled", "unanswered"]  # the first for its pages
@@ -23,7 +23,8 @@ class LaneAdmin(LogAdmin):
     list_filter = [WorkspaceFilter, "state"]
     list_select_related = ["workspace"]
     search_fields = ["id"]
-    fields = ["workspace", "state", "daily_limit", "send_gap_seconds", "timezone", "reference", "created_at"]
+    fields = ["workspace", "state", "daily_limit", "send_gap_seconds", "timezone", "track_opens", "track_clicks",
+              "reference", "created_at"]  # fmt: skip
     state_badge = staticmethod(badge_column("state", {"open": GREEN, "shut": AMBER, "closed": RED}, "State"))
 
 
@@ -165,6 +166,22 @@ class MessageBodyAdmin(LogAdmin):
 
     def get_queryset(self, request):
         return super().get_queryset(request).defer("raw")
+
+
+@admin.register(Hit)
+class HitAdmin(LogAdmin):
+    workspace_path = "message__workspace_id"
+    ordering = ("-last_at", "id")
+    list_display = ["message", "kind", "who", "count", when("first_at", "First", workspace="message__workspace"),
+                    when("last_at", "Last", workspace="message__workspace")]  # fmt: skip
+    list_select_related = ["message__workspace"]
+    list_filter = [WorkspaceFilter, "kind", "machine"]
+    search_fields = ["message__to_email"]
+    fields = ["message", "kind", "link", "machine", "count", "first_at", "last_at"]
+
+    @admin.display(description="By")
+    def who(self, obj):
+        return {None: "not judged yet", True: "a machine", False: "a person"}[obj.machine]
 
 
 @admin.register(SendCounter)

@@ -11,6 +11,7 @@ from outbound.clock import real_now
 from sending.mime import Letter, letter_bytes, message_id_for
 from sending.models import Mailbox, Message, MessageBody
 from sending.providers.base import Parcel
+from sending.tracked_html import Tracked, tracked_html
 from sending.tracking import unsubscribe_token
 
 _THREAD_IDS = 20  # of References: enough for any thread, short enough for any server
@@ -28,6 +29,13 @@ def unsubscribe_url(workspace, message_id) -> str:
     return f"{public_url(workspace)}/u/{unsubscribe_token(message_id)}"
 
 
+def tracking_url(workspace) -> str:
+    """Where the tracked links and images of its mails point. Blank when that would not be https in a live workspace:
+    its mails go untracked, and a launch that wants tracking is refused."""
+    base = (workspace.tracking_url or public_url(workspace)).rstrip("/")
+    return base if base.startswith("https://") or not workspace.livemode else ""
+
+
 def rfc_message_id(message_id, mailbox: Mailbox) -> str:
     """The same on every attempt; says nothing about our ids."""
     return message_id_for(settings.SECRET_KEY.encode(), message_id, mailbox.email.rpartition("@")[2])
@@ -37,9 +45,11 @@ def parcel_for(message: Message) -> Parcel:
     """The exact bytes, stored before the first attempt touches the network."""
     body: MessageBody = message.body
     if not body.raw:
-        raw = letter_bytes(_letter(message))
+        tracked = _tracked(message)
+        raw = letter_bytes(_letter(message, tracked.html))
         digest = hashlib.sha256(raw).hexdigest()
-        if MessageBody.objects.filter(pk=body.pk, raw=None).update(raw=raw, sha256=digest):
+        # In one statement: whoever clicks a link that left finds it stored.
+        if MessageBody.objects.filter(pk=body.pk, raw=None).update(raw=raw, sha256=digest, links=tracked.links):
             body.raw, body.sha256 = raw, digest
         else:  # another worker has made them since: the first ones count
             body.refresh_from_db(fields=["raw", "sha256"])
@@ -53,7 +63,16 @@ def parcel_for(message: Message) -> Parcel:
     )
 
 
-def _letter(message: Message) -> Letter:
+def _tracked(message: Message) -> Tracked:
+    """As the lane wants it; mail by hand is on no lane and never tracked."""
+    lane, html = message.lane, message.body.html
+    base = tracking_url(message.workspace) if lane and (lane.track_opens or lane.track_clicks) else ""
+    if not base:
+        return Tracked(html, [])
+    return tracked_html(html, message_id=message.id, base=base, opens=lane.track_opens, clicks=lane.track_clicks)
+
+
+def _letter(message: Message, html: str) -> Letter:
     earlier = _earlier_ids(message)
     campaign = message.kind == Message.Kind.CAMPAIGN
     url = unsubscribe_url(message.workspace, message.id)
@@ -62,7 +81,7 @@ def _letter(message: Message) -> Letter:
         from_name=message.mailbox.display_name,
         to_email=message.to_email,
         subject=message.subject,
-        html=message.body.html,
+        html=html,
         text=message.body.text,
         message_id=message.rfc_message_id,
         in_reply_to=earlier[-1] if earlier else "",

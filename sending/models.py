@@ -7,11 +7,12 @@ from apikeys.models import OwnedQuerySet, WorkspaceOwned, check_timezone
 from leads.models import Lead
 from outbound.fields import EncryptedField
 from outbound.ids import uuid7
+from sending.hit_models import Hit
 from sending.imap_models import ImapFolder, ImapWatch, StrayMail
 
 __all__ = [
-    "Domain", "ImapFolder", "ImapWatch", "Lane", "Mailbox", "Message", "MessageBody", "SandboxDelivery", "SendCounter",
-    "StateTransition", "StrayMail", "Thread",
+    "Domain", "Hit", "ImapFolder", "ImapWatch", "Lane", "Mailbox", "Message", "MessageBody", "SandboxDelivery",
+    "SendCounter", "StateTransition", "StrayMail", "Thread",
 ]  # fmt: skip
 
 
@@ -180,6 +181,8 @@ class Lane(WorkspaceOwned):
     daily_limit = models.PositiveIntegerField(default=50)
     send_gap_seconds = models.PositiveIntegerField(default=17 * 60)
     timezone = models.CharField(max_length=64, default="UTC", validators=[check_timezone])
+    track_opens = models.BooleanField(default=False)
+    track_clicks = models.BooleanField(default=False)
     reference = models.JSONField(default=dict)  # opaque: stored and repeated for logs
 
     objects = OwnedQuerySet.as_manager()
@@ -351,6 +354,8 @@ class MessageBody(models.Model):
     request = models.BinaryField(null=True)
     handed_at = models.DateTimeField(null=True)
     handed_to = models.CharField(max_length=16, blank=True, default="")
+    # Where the tracked links in `raw` lead: stored with it, and the only places a click is sent on to.
+    links = models.JSONField(default=list)
 
 
 class SendCounter(models.Model):

@@ -8,7 +8,7 @@ from apikeys.models import Workspace
 from apikeys.services import now_for
 from sending import limits
 from sending.guards import OF_THE_SENDER, Departure, Finding, Held, report, the_lane_is_open
-from sending.models import Domain, Mailbox, Message, SendCounter, StateTransition
+from sending.models import Domain, Hit, Mailbox, Message, SendCounter, StateTransition
 from sending.performance import Record, records
 
 # For those who ask what holds a mail, with the very guards that hold it.
@@ -74,7 +74,9 @@ def domains_shown(workspace: Workspace, pk=None) -> list[Domain]:
     replies = _per_domain(ours.filter(direction="in", kind=Message.Kind.REPLY))
     sent = _per_domain(ours.filter(state=Message.State.SENT, settled_at__gt=since))
     bounced = _per_domain(ours.filter(hard_bounced_at__gt=since))
+    opened, clicked = _hits_per_domain(rows, Hit.Kind.OPEN), _hits_per_domain(rows, Hit.Kind.CLICK)
     for row in rows:
+        row.opens, row.clicks = opened.get(row.pk, 0), clicked.get(row.pk, 0)
         row.sent, row.replies = sums.get(row.pk) or 0, replies.get(row.pk, 0)
         came_back, left = bounced.get(row.pk, 0), sent.get(row.pk, 0)
         row.bounce_rate = round(100 * min(came_back / max(left, came_back, 1), 1), 1)
@@ -88,3 +90,9 @@ def transitions_of(subject: Mailbox | Domain) -> list[StateTransition]:
 
 def _per_domain(messages) -> dict:
     return dict(messages.order_by().values_list("mailbox__domain").annotate(count=Count("id")))
+
+
+def _hits_per_domain(domains, kind: str) -> dict:
+    """{domain id: mails of which a person opened the image, or clicked a link}."""
+    rows = Hit.objects.filter(message__mailbox__domain__in=domains, kind=kind, machine=False).order_by()
+    return dict(rows.values_list("message__mailbox__domain").annotate(count=Count("message", distinct=True)))

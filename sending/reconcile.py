@@ -2,7 +2,7 @@
 
   1. a provider that takes an idempotency key is asked again under the same key (a transport with `replay`)
   2. the mailbox's Sent folder has it                                  → sent
-  3. an answer or a bounce names it                                    → sent
+  3. an answer, a bounce, an open or a click names it                  → sent
   4. the Sent folder does not have it, and its silence proves something → queued
   5. nothing: it stays `unknown`, for a person to decide
 
@@ -14,11 +14,12 @@ from collections.abc import Callable
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 
 from apikeys.events import record_event
 from apikeys.services import now_for
 from outbound import failpoints
-from sending import ledger, limits
+from sending import hits, ledger, limits
 from sending.models import Message
 from sending.states import move
 
@@ -26,13 +27,15 @@ State = Message.State
 BATCH = 200
 FOUND = "Found in the Sent folder."
 ANSWERED = "An answer or a bounce names it, so it was sent."
+OPENED = "It was opened, or a link of it was clicked, so it was sent."
 UNPROVEN = "It is not in the Sent folder, which proves nothing: not every mail that was sent was found there."
 ABSENT = "It is not in the Sent folder, which keeps everything that is sent: it is sent again."
 
 
 def reconcile_by_answers() -> int:
     """All that needs no connection: parked mails that something which came in names. Returns how many were settled."""
-    parked = Message.objects.filter(state=State.UNKNOWN, answered_by__isnull=False).select_related("workspace", "lane")
+    named = Q(answered_by__isnull=False) | hits.asked_for()
+    parked = Message.objects.filter(named, state=State.UNKNOWN).select_related("workspace", "lane")
     return sum(judge(message) for message in parked.distinct().order_by("committed_at", "id")[:BATCH])
 
 
@@ -43,6 +46,8 @@ def judge(message: Message, *, in_sent: bool | None = None, silence_proves: Call
         return was_sent(message, reason=FOUND, now=now)
     if is_named(message):
         return was_sent(message, reason=ANSWERED, now=now)
+    if hits.names_it(message):
+        return was_sent(message, reason=OPENED, now=now)
     if in_sent is False and silence_proves():
         return was_not_sent(message, now=now)
     if in_sent is False and message.state_reason != UNPROVEN:  # for the person who decides

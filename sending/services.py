@@ -16,7 +16,7 @@ from outbound.clock import lease_now
 from sending import healing, ledger
 from sending.imap_watch import Watcher
 from sending.inbox import receive
-from sending.letters import public_url, rfc_message_id, unsubscribe_url
+from sending.letters import public_url, rfc_message_id, tracking_url, unsubscribe_url
 from sending.mailboxes import refuse_too_much, resume_mailbox
 from sending.models import Domain, Lane, Mailbox, Message, MessageBody, Thread
 from sending.parked import decide_unknown, parked_mails
@@ -28,7 +28,7 @@ __all__ = [
     "Draft", "cancel_queued", "close_lane", "connect_mailbox", "decide_unknown", "dispatch", "drain", "due_mailboxes",
     "heal_due", "in_flight", "let_answer", "open_lane", "parked_mails", "public_url", "queue_messages", "receive",
     "sandbox_mailbox",
-    "shut_lane", "transport_of", "unsubscribe", "unsubscribe_url", "wait_until_none_leaves",
+    "shut_lane", "tracking_url", "transport_of", "unsubscribe", "unsubscribe_url", "wait_until_none_leaves",
     "wait_until_quiet", "watcher",
 ]  # fmt: skip
 

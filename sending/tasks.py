@@ -4,7 +4,7 @@ from celery import shared_task
 
 from outbound.clock import real_now
 from outbound.doorbell import closing
-from sending import judging, ledger, mailboxes, postoffice, recovery, strays
+from sending import hits, judging, ledger, mailboxes, postoffice, recovery, strays
 
 
 @shared_task(name="sending.drain")
@@ -30,6 +30,11 @@ def retry_connections(**_):
 @shared_task(name="sending.judge_replies")
 def judge_replies(**_):
     judging.ask_model_due(now=real_now())
+
+
+@shared_task(name="sending.judge_hits")
+def judge_hits(**_):
+    hits.judge_hits()
 
 
 @shared_task(name="sending.forget_strays")

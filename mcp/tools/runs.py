@@ -45,6 +45,8 @@ class LaunchInput(s.RunInput):
         required=False,
         help_text="To whom: id or name of a group; every lead when absent.",
     )
+    # A choice of campaigns: here it would only lengthen the list of tools.
+    track_opens = track_clicks = None
 
 
 class ListRunsInput(s.RunListInput):

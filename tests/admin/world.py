@@ -15,6 +15,7 @@ from leads.models import Arrival, DomainFact, Group, Lead, Suppression, Validati
 from leads.writing import write_due
 from outbound.models import BrokerMessage
 from sending import services as post
+from sending.hits import note_hit
 from sending.inbound import read_mail
 from sending.mailboxes import pause_mailbox, resume_mailbox
 from sending.models import ImapFolder, ImapWatch, Message
@@ -84,6 +85,8 @@ def build_world(name: str, *, leads: int = 6, days: int = 4):
     )  # fmt: skip
     imports.run_import(batch.pk, now=now)
     _doors(workspace, name, now)
+    sent = Message.objects.filter(workspace=workspace, direction="out", departed_at__isnull=False).first()
+    note_hit(message=sent, kind="open", machine=False, now=now)
     DomainFact.objects.create(workspace=workspace, domain=f"{name.lower()}.test", outcome="mx")
     ValidationCredits.objects.create(workspace=workspace, month=now.date(), spent=1)
     create_rule(campaign=run, now=now, persona="Founder", enabled=False)

@@ -4,7 +4,14 @@ from uuid import UUID, uuid4
 import pytest
 
 from outbound.ids import uuid7
-from sending.tracking import read_token, unsubscribe_token
+from sending.tracking import (
+    click_token,
+    open_token,
+    read_click_token,
+    read_open_token,
+    read_token,
+    unsubscribe_token,
+)
 
 MESSAGE = UUID("0191e0f0-0000-7000-8000-000000000001")
 URL_SAFE = string.ascii_letters + string.digits + "-_"
@@ -53,3 +60,26 @@ def test_an_old_key_kept_as_fallback_still_reads_it(settings):
     settings.SECRET_KEY = "another key"
     assert read_token(token) == MESSAGE
     assert unsubscribe_token(MESSAGE) != token
+
+
+class TestOpensAndClicks:
+    @pytest.mark.parametrize("link", [0, 1, 255])
+    def test_a_click_names_its_message_and_its_link(self, link):
+        assert read_click_token(click_token(MESSAGE, link)) == (MESSAGE, link)
+
+    def test_an_open_names_its_message(self):
+        assert read_open_token(open_token(MESSAGE)) == MESSAGE
+
+    def test_a_token_is_good_for_its_own_purpose_only(self):
+        tokens = [unsubscribe_token(MESSAGE), open_token(MESSAGE), click_token(MESSAGE, 0)]
+        readers = [read_token, read_open_token, read_click_token]
+        read = [[bool(reader(token)) for reader in readers] for token in tokens]
+        assert read == [[True, False, False], [False, True, False], [False, False, True]]
+
+    @pytest.mark.parametrize("at", range(40))
+    @pytest.mark.parametrize(
+        ("token", "reader"), [(open_token(MESSAGE), read_open_token), (click_token(MESSAGE, 3), read_click_token)]
+    )
+    def test_any_other_character_anywhere_is_refused(self, token, reader, at):
+        others = set(URL_SAFE + "=+/. \n\x00é") - {token[at]}
+        assert {reader(token[:at] + other + token[at + 1 :]) for other in others} == {None}
