@@ -10,6 +10,7 @@ several lines joined by CR LF) or one of the objects below. `body` acts after it
 import base64
 import binascii
 import contextlib
+import select
 import socket
 import socketserver
 import ssl
@@ -78,7 +79,7 @@ class ScriptedSmtp:
     """`features` are EHLO's lines; `tls` is a server context, used at once with `tls_first`, else after STARTTLS.
 
     Seen afterwards: `connections`, `commands` (every line, in order), `bodies` (mails accepted, dots still doubled),
-    `starts` (bytes of bodies begun), `credentials` ((user, password) pairs).
+    `dots` (how many were read), `starts` (bytes of bodies begun), `credentials` ((user, password) pairs).
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class ScriptedSmtp:
         self.open = 0  # conversations under way
         self.commands: list[str] = []
         self.bodies: list[bytes] = []
+        self.dots = 0  # read, and the mail kept or not
         self.starts: list[bytes] = []
         self.credentials: list[tuple[str, str]] = []
         self.closing = threading.Event()
@@ -211,6 +213,7 @@ class Conversation(socketserver.BaseRequestHandler):
         ending = self.owner.action("dot")
         if takes(ending):
             self.owner.bodies.append(body)
+        self.owner.dots += 1
         self.do(ending, ORDINARY["dot"])
 
     def body(self) -> bytes:
@@ -236,7 +239,7 @@ class Conversation(socketserver.BaseRequestHandler):
                 what()
                 raise Gone
             case Hang():
-                self.wait(None)
+                self.wait_for_the_end()
                 raise Gone
             case Drip(text=text, seconds=seconds):
                 for letter in text + "\r\n":
@@ -251,10 +254,16 @@ class Conversation(socketserver.BaseRequestHandler):
                 if text.startswith("421"):
                     raise Gone
 
-    def wait(self, seconds: float | None) -> None:
+    def wait(self, seconds: float) -> None:
         """Until the server of the test stops, or the time is over."""
         if self.owner.closing.wait(seconds):
             raise Gone
+
+    def wait_for_the_end(self) -> None:
+        """Until the client leaves, or the server of the test stops."""
+        while not self.owner.closing.is_set():
+            if select.select([self.request], [], [], 0.05)[0] and not self.request.recv(65536):
+                return
 
     def say(self, text: str) -> None:
         self.request.sendall(text.encode() + b"\r\n")
