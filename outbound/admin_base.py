@@ -166,6 +166,16 @@ class OwnedAdmin(Scoped, ModelAdmin):
         super().__init__(model, admin_site)
         self.change_form_outer_before_template = "admin/outbound/before_form.html"
 
+    def version_of(self, obj) -> str:
+        """What a person who is asked about this row looks at; `do_…` finds it in seen_of(). Blank: no matter."""
+        return ""
+
+    def seen_of(self, request, obj) -> str | None:
+        """The row's version when the question was asked; blank for a row that was not among those shown, None where
+        nothing was asked."""
+        asked = request.POST.get("seen", "")
+        return dict(each.split("=", 1) for each in asked.split(",")).get(str(obj.pk), "") if asked else None
+
     # Verbs: buttons on the page of a row and, where `bulk`, actions of the list.
 
     def verbs_now(self, obj) -> list[Verb]:
@@ -226,6 +236,7 @@ class OwnedAdmin(Scoped, ModelAdmin):
             "verb": verb,
             "rows": rows[:20],
             "more": len(rows) - 20,
+            "seen": ",".join(f"{row.pk}={self.version_of(row)}" for row in rows if self.version_of(row)),
             "back": back,
             "is_bulk": ACTION_CHECKBOX_NAME in request.POST,
             "kept": [

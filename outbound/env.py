@@ -90,6 +90,15 @@ def env_tiers(name: str) -> dict[str, dict[str, int | None]]:
     return tiers
 
 
+def ended_when_idle(options: dict, *, seconds: int) -> dict:
+    """PostgreSQL's connection options with a bound for a transaction whose worker says nothing: it may be frozen, and
+    holds its locks. 0 leaves the server's own."""
+    if not seconds:
+        return options
+    bound = f"-c idle_in_transaction_session_timeout={seconds * 1000}"
+    return {**options, "options": f"{options.get('options', '')} {bound}".strip()}
+
+
 def env_database(name: str, default_path: Path) -> dict:
     """DATABASE_URL as Django's dict; SQLite at `default_path` when it is absent."""
     try:

@@ -8,7 +8,17 @@ from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 
 from outbound import failpoints
-from outbound.env import env_blocklists, env_bool, env_database, env_int, env_list, env_servers, env_text, env_tiers
+from outbound.env import (
+    ended_when_idle,
+    env_blocklists,
+    env_bool,
+    env_database,
+    env_int,
+    env_list,
+    env_servers,
+    env_text,
+    env_tiers,
+)
 from outbound.home import field_keys, home_folder, secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -97,6 +107,10 @@ if DATABASE_ENGINE == "sqlite3":
 elif DATABASE_ENGINE == "postgresql":
     DATABASES["default"]["CONN_MAX_AGE"] = None
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    # A commit holds its locks for milliseconds; a worker that is frozen meanwhile would hold its lane for as long.
+    DATABASES["default"]["OPTIONS"] = ended_when_idle(
+        DATABASES["default"].get("OPTIONS", {}), seconds=env_int("DATABASE_IDLE_IN_TRANSACTION_SECONDS", 60)
+    )
 else:
     raise ImproperlyConfigured(f"DATABASE_URL must name PostgreSQL or SQLite, not {DATABASE_ENGINE}.")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -14,6 +14,8 @@ from sending.mailbox_admin import troubled
 from sending.models import Hit, Lane, Message, MessageBody, SandboxDelivery, SendCounter, Thread
 from sending.parked import evidence_for
 
+NOT_SHOWN = -1  # the attempt of a mail that was parked after the question was asked
+
 __all__ = ["imap_admin", "troubled", "unanswered"]  # the first for its pages
 
 
@@ -130,16 +132,22 @@ class MessageAdmin(LogAdmin):
         return f"The reply of {obj.from_email} counts as {reply_class}."
 
     def do_send_again(self, request, obj):
-        return self._decide(obj, "send_again", "is queued again")
+        return self._decide(request, obj, "send_again", "is queued again")
 
     def do_assume_sent(self, request, obj):
-        return self._decide(obj, "assume_sent", "counts as sent")
+        return self._decide(request, obj, "assume_sent", "counts as sent")
 
     def do_drop(self, request, obj):
-        return self._decide(obj, "drop", "is dropped")
+        return self._decide(request, obj, "drop", "is dropped")
 
-    def _decide(self, obj, decision, done) -> str:
-        services.decide_unknown(message=obj, decision=decision, now=now_for(obj.workspace))
+    def version_of(self, obj):
+        return str(obj.attempt) if obj.state == Message.State.UNKNOWN else ""
+
+    def _decide(self, request, obj, decision, done) -> str:
+        """On the attempt that was looked at: one that was sent again since and is parked anew is another question."""
+        seen = self.seen_of(request, obj)
+        attempt = None if seen is None else int(seen) if seen.isdecimal() else NOT_SHOWN
+        services.decide_unknown(message=obj, decision=decision, attempt=attempt, now=now_for(obj.workspace))
         return f"The mail to {obj.to_email} {done}."
 
     def overview(self, request, obj):

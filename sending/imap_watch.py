@@ -6,6 +6,7 @@ do no harm, since a Message-ID is taken in once and a cursor only goes forwards.
 
 import logging
 import select
+import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Q
 
-from outbound.clock import real_now
+from outbound.clock import lease_now, real_now
 from sending import imap_reading, imap_sent
 from sending.models import ImapWatch, Mailbox
 from sending.providers.imap import ImapSession, ImapTrouble
@@ -23,29 +24,28 @@ from sending.providers.imap import ImapSession, ImapTrouble
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=120)
-RENEW_EVERY = timedelta(seconds=30)
+RENEW_EVERY = 30.0  # seconds
 AFTER_FAILURE = (10, 30, 60, 300, 900)  # seconds
 NEEDS_A_PERSON = frozenset({"auth_failed", "certificate_invalid", "tls_failed", "tls_required", "address_refused"})
 
 
-def ensure_watches(now: datetime | None = None) -> None:
+def ensure_watches() -> None:
     """A row for each mailbox that is to be read and has none."""
     wanted = Mailbox.objects.filter(retired_at=None, workspace__livemode=True, watch=None).exclude(imap_host="")
-    due = {"next_look_at": now or real_now()}
-    rows = [ImapWatch(workspace_id=box.workspace_id, mailbox=box, **due) for box in wanted[:1000]]
+    rows = [ImapWatch(workspace_id=box.workspace_id, mailbox=box, next_look_at=lease_now()) for box in wanted[:1000]]
     ImapWatch.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def claim_due(*, holder: uuid.UUID, limit: int, now: datetime) -> list[ImapWatch]:
+def claim_due(*, holder: uuid.UUID, limit: int) -> list[ImapWatch]:
     """Watches whose time has come and that no other worker holds."""
-    ensure_watches(now)
-    free = Q(held_until=None) | Q(held_until__lt=now) | Q(holder=holder)
+    ensure_watches()
+    free = Q(held_until=None) | Q(held_until__lt=lease_now()) | Q(holder=holder)
     due = ImapWatch.objects.filter(
-        free, next_look_at__lte=now, mailbox__retired_at=None, mailbox__workspace__livemode=True
+        free, next_look_at__lte=lease_now(), mailbox__retired_at=None, mailbox__workspace__livemode=True
     ).exclude(mailbox__imap_host="")
     claimed = []
     for watch in due.select_related("mailbox__workspace").order_by("next_look_at", "id")[:limit]:
-        if ImapWatch.objects.filter(free, pk=watch.pk).update(holder=holder, held_until=now + LEASE):
+        if ImapWatch.objects.filter(free, pk=watch.pk).update(holder=holder, held_until=lease_now(plus=LEASE)):
             claimed.append(watch)
     return claimed
 
@@ -103,7 +103,7 @@ def connected(mailbox: Mailbox) -> ImapSession:
 def note_success(watch: ImapWatch, *, began: datetime, idles: bool, more: bool, soon: bool) -> None:
     wait = settings.IMAP_IDLE_POLL_SECONDS if idles else settings.IMAP_POLL_SECONDS
     wait = 0 if more else min(wait, max(1, settings.SENT_COPY_WITHIN_SECONDS // 4)) if soon else wait
-    changes = {"detail": "", "failures": 0, "idles": idles, "next_look_at": real_now() + timedelta(seconds=wait)}
+    changes = {"detail": "", "failures": 0, "idles": idles, "next_look_at": lease_now(plus=timedelta(seconds=wait))}
     changes |= {} if more else {"read_at": began}
     changes |= {} if idles else {"holder": None, "held_until": None}
     ImapWatch.objects.filter(pk=watch.pk).update(**changes)
@@ -118,7 +118,7 @@ def note_failure(watch: ImapWatch, error: Exception) -> None:
         wait = AFTER_FAILURE[-1]
     ImapWatch.objects.filter(pk=watch.pk).update(
         detail=str(error)[:300] if known else "An unexpected error; the log has it.",
-        failures=min(watch.failures + 1, 1000), next_look_at=real_now() + timedelta(seconds=wait),
+        failures=min(watch.failures + 1, 1000), next_look_at=lease_now(plus=timedelta(seconds=wait)),
         idles=False, holder=None, held_until=None,
     )  # fmt: skip
 
@@ -131,15 +131,14 @@ class Watcher:
         self.idling: dict = {}  # watch id: session
         self.busy: set = set()
         self.pool: ThreadPoolExecutor | None = None
-        self.renewed_at = real_now()
+        self.renewed_at = time.monotonic()
 
     def turn(self, *, stop: Callable[[], bool] = never) -> int:
         """Look at what is due. Returns how many looks were started."""
-        now = real_now()
-        self._hear(now)
-        self._renew(now)
+        self._hear()
+        self._renew()
         free = settings.IMAP_THREADS - len(self.busy)
-        due = claim_due(holder=self.me, limit=free, now=now) if free > 0 else []
+        due = claim_due(holder=self.me, limit=free) if free > 0 else []
         started = [watch for watch in due if watch.pk not in self.busy]
         for watch in started:
             self.busy.add(watch.pk)
@@ -168,7 +167,7 @@ class Watcher:
             self.busy.discard(watch.pk)
             connection.close()
 
-    def _hear(self, now: datetime) -> None:
+    def _hear(self) -> None:
         """Mailboxes whose server said something are due at once."""
         told = {session.fileno(): pk for pk, session in list(self.idling.items())}
         if not told:
@@ -179,15 +178,15 @@ class Watcher:
         pks = [told[number] for number, _ in poll.poll(0)]
         pks += [pk for pk, session in list(self.idling.items()) if session.has_news()]
         if pks:
-            ImapWatch.objects.filter(pk__in=pks, holder=self.me).update(next_look_at=now)
+            ImapWatch.objects.filter(pk__in=pks, holder=self.me).update(next_look_at=lease_now())
 
-    def _renew(self, now: datetime) -> None:
+    def _renew(self) -> None:
         """Keep what is ours; let go of connections whose mailbox was given other settings, or to another worker."""
-        if now - self.renewed_at < RENEW_EVERY:
+        if time.monotonic() - self.renewed_at < RENEW_EVERY:
             return
-        self.renewed_at = now
+        self.renewed_at = time.monotonic()
         mine = ImapWatch.objects.filter(holder=self.me, pk__in=[*self.idling, *self.busy])
-        mine.update(held_until=now + LEASE)
+        mine.update(held_until=lease_now(plus=LEASE))
         held = set(mine.values_list("pk", flat=True))
         for pk in [pk for pk in self.idling if pk not in held]:
             self.idling.pop(pk).drop()

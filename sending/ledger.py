@@ -117,11 +117,13 @@ def departure_of(message: Message, now: datetime) -> guards.Departure:
 def occupy(departure: guards.Departure) -> datetime | None:
     """The gap starts with the commit: a crash after it costs a slot, the other order could break the promise.
 
-    Returns when the mailbox is free again; none for mail by hand, which keeps no gap.
+    Returns when the mailbox is free again; none where there is no gap, as for mail by hand.
     """
     if departure.message.kind != Message.Kind.CAMPAIGN:
         return None
     gap = limits.gap_of(departure.mailbox, departure.lane)
+    if not gap:  # or whoever looked at the clock a moment earlier, and was locked out meanwhile, would wait for it
+        return None
     free_at = departure.now + limits.jittered(gap, seed_of(departure.message))
     Mailbox.objects.filter(pk=departure.mailbox.pk).update(next_free_at=free_at)
     return free_at
@@ -226,20 +228,21 @@ def _rest(mailbox: Mailbox, result: SendResult) -> None:
     wait = REST_FOR_A_PERSON if result.code in NEEDS_A_PERSON else timedelta(minutes=1)
     status = {"connection_status": Mailbox.Connection.AUTH_FAILED} if result.code in NEEDS_A_PERSON else {}
     Mailbox.objects.filter(pk=mailbox.pk).update(
-        connection_detail=result.detail[:300], retry_connection_at=real_now() + wait, **status
+        connection_detail=result.detail[:300], retry_connection_at=lease_now(plus=wait), **status
     )
 
 
 def may_try(mailbox: Mailbox) -> bool:
     """Whether the server may be asked now. After a failed sign-in the try is taken: nobody else has one for a while."""
-    now, rests_until = real_now(), mailbox.retry_connection_at
-    if rests_until and rests_until > now:
-        return False
-    if mailbox.connection_status != Mailbox.Connection.AUTH_FAILED:
+    rests_until, signs_in = mailbox.retry_connection_at, mailbox.connection_status != Mailbox.Connection.AUTH_FAILED
+    if signs_in and rests_until is None:
         return True
-    mine = Mailbox.objects.filter(pk=mailbox.pk, retry_connection_at=rests_until)
-    mailbox.retry_connection_at = now + REST_FOR_A_PERSON
-    return bool(mine.update(retry_connection_at=mailbox.retry_connection_at))
+    mine = Mailbox.objects.filter(Q(retry_connection_at=None) | Q(retry_connection_at__lte=lease_now()), pk=mailbox.pk)
+    if signs_in:
+        return mine.exists()
+    return bool(
+        mine.filter(retry_connection_at=rests_until).update(retry_connection_at=lease_now(plus=REST_FOR_A_PERSON))
+    )
 
 
 def connected(mailbox: Mailbox) -> None:

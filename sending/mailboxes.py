@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from apikeys.models import Workspace
 from outbound.api.errors import Conflict, Invalid
-from outbound.clock import real_now
+from outbound.clock import lease_now
 from sending import healing, ledger, limits
 from sending.models import ImapFolder, ImapWatch, Lane, Mailbox, StateTransition
 from sending.postoffice import transport_of
@@ -116,7 +116,7 @@ def retry_connections() -> int:
     """Sign in again where it failed, though nothing waits to be sent: the planner writes no mail for such a mailbox, so
     nothing else would ever find out that it works again. Returns how many do. Call it outside a transaction."""
     failed = Mailbox.objects.filter(connection_status=Mailbox.Connection.AUTH_FAILED, retired_at=None)
-    due = failed.filter(Q(retry_connection_at=None) | Q(retry_connection_at__lte=real_now()))
+    due = failed.filter(Q(retry_connection_at=None) | Q(retry_connection_at__lte=lease_now()))
     until, works = time.monotonic() + RETRIES_LAST, 0
     for mailbox in due.select_related("workspace").order_by("retry_connection_at", "id"):
         if time.monotonic() < until and ledger.may_try(mailbox):
@@ -175,7 +175,7 @@ def _place_of(mailbox: Mailbox) -> tuple:
 def _look_anew(mailbox: Mailbox, *, elsewhere: bool) -> None:
     """With other settings a look is due at once; in another place its folders are others, and what they prove too."""
     watches = ImapWatch.objects.filter(mailbox=mailbox)
-    changes: dict = {"next_look_at": real_now(), "holder": None, "held_until": None, "failures": 0}
+    changes: dict = {"next_look_at": lease_now(), "holder": None, "held_until": None, "failures": 0}
     if elsewhere:
         ImapFolder.objects.filter(watch__mailbox=mailbox).delete()
         changes |= {"sent_folder": "", "sent_found": 0, "sent_checked_until": None}

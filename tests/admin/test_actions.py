@@ -174,6 +174,26 @@ class TestParkedMail:
         assert message.state == state
         assert Event.objects.filter(kind="email.decided", message_id=message.pk).exists()
 
+    def test_the_decision_is_on_the_attempt_that_was_looked_at(self, run, client):
+        message = parked(run.workspace)
+        asked = do(client, message, "send_again").context["seen"]
+        Message.objects.filter(pk=message.pk).update(attempt=message.attempt + 1)  # sent again, and parked anew
+        answer = said(do(client, message, "send_again", confirmed="1", seen=asked))
+        assert answer == ["error: It was tried again since and is parked anew, at attempt 2. Look at it again."]
+        assert Message.objects.get(pk=message.pk).state == "unknown"
+        asked = do(client, message, "send_again").context["seen"]
+        do(client, message, "send_again", confirmed="1", seen=asked)
+        assert Message.objects.get(pk=message.pk).state == "queued"
+
+    def test_from_the_list_only_those_are_decided_on_that_were_shown(self, run, client):
+        message = parked(run.workspace)
+        asked = tick_rows(client, [message], "verb_drop").context["seen"]
+        assert asked == f"{message.pk}={message.attempt}"
+        tick_rows(client, [message], "verb_drop", confirmed="1", seen="00000000-0000-0000-0000-000000000000=1")
+        assert Message.objects.get(pk=message.pk).state == "unknown"
+        tick_rows(client, [message], "verb_drop", confirmed="1", seen=asked)
+        assert Message.objects.get(pk=message.pk).state == "refused"
+
     def test_only_a_parked_one_can_be_decided_on(self, run, client):
         message = Message.objects.filter(state="sent").first()
         assert said(do(client, message, "drop", confirmed="1")) == [

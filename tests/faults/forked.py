@@ -4,6 +4,7 @@ An operation is one SQL statement, one COMMIT or ROLLBACK, one write to or one r
 them in turn is dying between any two things that the world can see.
 """
 
+import ctypes
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from outbound import failpoints
 
+DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 PATIENCE = 60.0  # seconds: far more than is needed, so that a busy machine fails nothing
 
 
@@ -62,6 +64,8 @@ class Child:
     def _run(self, work: Callable, die_before: int, faults: str) -> None:
         """Never returns: what pytest would do next is not this process's business."""
         try:
+            # One that is stopped would outlive a test that fails, and keep its output open for whoever waits for it.
+            ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
             failpoints.arm(faults)
             if die_before:
                 Operations(die_before).watch()

@@ -88,6 +88,20 @@ MUTANTS = {
         (("outbound/clock.py", 'Now() + plus if connection.vendor == "postgresql" else timezone', "timezone"),),
         f"{DEATHS}::TestF25", "servers",
     ),
+    "frozen_transactions_stay": Mutant(
+        (("outbound/env.py", "    if not seconds:", "    if True:"),), f"{DEATHS}::TestFrozen", "servers",
+    ),
+    "reading_leases_by_our_own_clock": Mutant(
+        (("sending/imap_watch.py", "held_until__lt=lease_now()", "held_until__lt=real_now()"),),
+        f"{DEATHS}::TestF25", "servers",
+    ),
+    "rests_by_our_own_clock": Mutant(
+        ((BOOK, "retry_connection_at__lte=lease_now()", "retry_connection_at__lte=real_now()"),),
+        f"{DEATHS}::TestF25", "servers",
+    ),
+    "no_gap_is_a_gap": Mutant(
+        ((BOOK, "    if not gap:  #", "    if False:  #"),), f"{LEDGER}::TestGuards",
+    ),
     "claims_are_not_freed": Mutant(
         ((BOOK, '{"freed": _free(),', '{"freed": 0,'),), f"{LEDGER}::TestReap",
     ),
@@ -130,7 +144,7 @@ MUTANTS = {
     ),
     "addresses_are_not_locked": Mutant(
         (("leads/suppression.py", 'SELECT pg_advisory_xact_lock(key) FROM', "SELECT key FROM"),),
-        f"{ANSWERS}::TestF21", "servers",
+        f"{ANSWERS}::test_F21_an_address_that_is_no_leads_any_more_is_locked_too", "servers",
     ),
     "address_not_compared": Mutant(
         ((GUARDS, "elif departure.lead.email != departure.message.to_email:", "elif False:"),),

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from itertools import groupby
 
 import pytest
@@ -10,6 +11,7 @@ from django.utils import timezone
 from apikeys.models import Event
 from campaigns.models import Campaign, Touch
 from campaigns.runner import tick
+from leads.models import Suppression
 from outbound.audits import audit
 from sending import ledger, reconcile
 from sending.models import Lane, Mailbox, Message
@@ -18,6 +20,7 @@ from sending.services import decide_unknown
 from tests.faults.forked import Child, killed_at_each_operation
 from tests.faults.letters import LONG, accepted, evidence, one_letter, one_run, reap_late, reconcile_by, recover, stored
 from tests.ops.processes import wait_until
+from tests.servers.scripted_smtp import OK
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -66,6 +69,44 @@ def test_F2_to_F6_a_send_killed_at_each_operation_arrives_once_or_is_parked(live
     assert set(accepted(server).values()) == {1}
     assert sum(accepted(server).values()) == died + 1
     assert set(Message.objects.values_list("state", flat=True)) == {"sent"}
+    assert audit("ledger") == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "end"),
+    [
+        ("451 4.3.0 Try again", "sent"),
+        pytest.param("550 5.1.1 No such user", "refused", marks=pytest.mark.slow),
+        pytest.param("552 5.2.2 Mailbox full", "refused", marks=pytest.mark.slow),
+    ],
+)
+def test_F14_turned_away_at_its_dot_and_killed_at_each_operation_it_arrives_once_or_never(live, server, answer, end):
+    """The server says no after the dot. Whoever dies before that is written down leaves a mail that did not arrive, of
+    which nobody knows: parked, and sent once its absence is known."""
+    began, rows, fates = time.monotonic(), [], []
+
+    def prepare():
+        server.script["dot"] = [answer, OK]
+        rows[:] = [one_letter(live)]
+        return dispatch
+
+    def check(number: int, completed: bool) -> None:
+        recover()
+        after = stored(rows[0])
+        fates.append(str(after.state))
+        if after.state == "unknown":
+            reconcile_by(server, after)
+            after = stored(after)
+            assert after.state == "sent", number
+        assert (after.state, accepted(server)[after.rfc_message_id]) in (("sent", 1), ("refused", 0)), number
+        Suppression.objects.all().delete()
+        tick()
+
+    died = killed_at_each_operation(prepare, check)
+
+    figures("turned away", began, answer=answer[:3], died=died, **Counter(fates))
+    assert set(fates) == {end, "unknown"}
+    assert set(accepted(server).values()) == {1}
     assert audit("ledger") == []
 
 

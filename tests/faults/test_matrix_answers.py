@@ -19,6 +19,7 @@ from sending.models import Mailbox, Message, SendCounter
 from sending.postoffice import dispatch
 from sending.providers.base import SendResult
 from sending.reactions import react
+from sending.replies import queue_reply
 from sending.services import unsubscribe
 from tests import make
 from tests.faults.forked import Child
@@ -155,6 +156,25 @@ class TestF21:
         assert stored(message).state == "skipped"
         assert accepted(server) == {}
         assert not SendCounter.objects.filter(used__gt=0)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer: nothing to lock")
+def test_F21_an_address_that_is_no_leads_any_more_is_locked_too(live, server):
+    """An answer by hand goes to the address of the thread, whatever the lead has been given since."""
+    message = one_letter(live)
+    recover()
+    Lead.objects.filter(pk=message.lead_id).update(email="new@else.example", email_domain="else.example")
+    answer = queue_reply(thread=stored(message).thread, body_text="As promised.", now=timezone.now())
+    worker = Child(dispatch, faults="T3.locked=stop")
+    assert worker.wait(stopped=True) == "stopped"
+    stopping = threading.Thread(target=lambda: (suppress_its_domain(message), connection.close()), daemon=True)
+    stopping.start()
+    stopping.join(0.5)
+    assert stopping.is_alive(), "it is not acknowledged while a mail may still be committed"
+    assert worker.go_on() == "done"
+    stopping.join(30)
+    assert not stopping.is_alive()
+    assert stored(answer).state == "sent"
 
 
 class TestF22:

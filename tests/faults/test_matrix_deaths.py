@@ -1,20 +1,30 @@
 """Rows F2 to F10 of the failure matrix: a process dies, sleeps or loses its database at a named moment of one send."""
 
+import subprocess
+import sys
+import uuid
 from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.utils import timezone
 
+from campaigns import services as campaigns
+from campaigns.models import Campaign
 from outbound.audits import audit
+from outbound.clock import lease_now
+from outbound.env import ended_when_idle
 from sending import ledger, postoffice
-from sending.models import Message, SendCounter
+from sending.imap_watch import claim_due
+from sending.models import ImapWatch, Mailbox, Message, SendCounter
 from sending.postoffice import dispatch
+from tests import make
 from tests.faults.forked import Child
 from tests.faults.letters import accepted, one_letter, reap_late, reconcile_by, recover, stored
-from tests.ops.processes import wait_until
+from tests.ops.processes import ROOT, environment, wait_until
 from tests.servers.proxy import Proxy
 from tests.servers.scripted_smtp import OK, Call, Drop
+from tests.servers_at import POSTGRES
 
 pytestmark = pytest.mark.django_db(transaction=True)
 on_postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite is in the process itself")
@@ -240,3 +250,53 @@ class TestF25:
         assert Child(work, faults="T1.claimed=kill").wait() == "killed"
         lease = stored(message).lease_until - right()
         assert timedelta(seconds=0) < lease <= timedelta(seconds=90)
+
+    @on_postgresql
+    @pytest.mark.parametrize("hours", [1, -1])
+    def test_F25_nor_does_it_knock_or_read_where_another_has_said_when(self, live, server, hours):
+        """A mailbox that rests after a failure, one that another worker reads, and one that is due."""
+        make.mailbox(live, "read@you.example", imap_host="127.0.0.1")
+        soon, right = lease_now(plus=timedelta(minutes=1)), timezone.now
+        Mailbox.objects.update(retry_connection_at=soon)
+        due = [watch.pk for watch in claim_due(holder=uuid.uuid4(), limit=5)]
+        assert len(due) == 1
+
+        def work():
+            timezone.now = lambda: right() + timedelta(hours=hours)
+            assert not ledger.may_try(Mailbox.objects.first())
+            assert claim_due(holder=uuid.uuid4(), limit=5) == []
+            ImapWatch.objects.update(held_until=None)
+            assert [watch.pk for watch in claim_due(holder=uuid.uuid4(), limit=5)] == due
+
+        assert Child(work).wait() == "done"
+
+
+@on_postgresql
+class TestFrozen:
+    """A worker that is frozen for good in the middle of its commit, holding every lock there is."""
+
+    def test_F8_its_transaction_is_ended_and_its_lane_is_free(self, live, server):
+        message = one_letter(live)
+
+        def work():
+            connection.settings_dict["OPTIONS"] = ended_when_idle({}, seconds=1)
+            return dispatch()
+
+        frozen = Child(work, faults="T3.reserved=stop")
+        assert frozen.wait(stopped=True) == "stopped"
+        run = Campaign.objects.get()
+        campaigns.pause(campaign=run, now=timezone.now())  # it would wait for ever
+        assert frozen.go_on() == "done"
+        assert (stored(message).state, accepted(server)) == ("queued", {})
+        campaigns.resume(campaign=run, now=timezone.now())
+        recover()
+        assert arrived_once(server, message)
+        assert audit("ledger") == []
+
+    def test_F8_every_connection_of_the_product_is_bounded_so(self, tmp_path):
+        """By more than a commit takes in any weather, and by less than a person waits for a pause."""
+        code = "import django; django.setup(); from django.db import connection as it; c = it.cursor(); "
+        code += "c.execute('SHOW idle_in_transaction_session_timeout'); print(c.fetchone()[0])"
+        env = environment(tmp_path, DATABASE_URL=POSTGRES)
+        shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True)
+        assert shown.stdout == "1min\n", shown.stderr

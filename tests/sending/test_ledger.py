@@ -201,6 +201,13 @@ class TestGuards:
         message.not_after = now() - timedelta(seconds=1)
         assert self.after(message) == ("canceled", "The window closed before it could leave.")
 
+    def test_without_a_gap_whoever_looked_at_the_clock_earlier_waits_for_nobody(self, queue):
+        queue(2)
+        at = now()
+        first, second = claimed(2)
+        assert ledger.commit(first, now=at)
+        assert ledger.commit(second, now=at - timedelta(milliseconds=5))
+
     def test_the_gap(self, queue):
         queue()
         message = claimed()[0]
