@@ -95,11 +95,13 @@ ROWS = {
     "F12": Row(
         "Redis down, flushed, started again", "mail goes on by looking",
         (f"{PROCESSES}::test_F12_with_the_broker_down_flushed_and_back_mail_goes_on",),
+        ("no_look_without_the_bell",),
     ),
     "F13": Row(
         "one task fifty times, two clocks", "no effect",
         (f"{ANSWERS}::TestF13::test_F13_the_same_bell_fifty_times_and_two_clocks_send_each_mail_once",
          "tests/sending/test_concurrency.py::test_ticks_at_once_plan_each_step_once"),
+        ("claims_without_a_lock",),
     ),
     "F14": Row(
         "421, 450, 451, 452 at any stage", "later, longer each time; one mail; refused after 72 hours",
@@ -161,11 +163,13 @@ ROWS = {
     "F23": Row(
         "sequence edited", "a new version; nobody gets a position twice",
         ("tests/campaigns/test_changes_under_way.py::TestEdit::test_edits_at_every_moment_send_each_position_once",),
+        ("an_edit_starts_over",),
     ),
     "F24": Row(
         "one person in other letters, two groups", "one mail per step and address; walking elsewhere excludes",
         (f"{ANSWERS}::TestF24::test_F24_one_person_in_other_letters_and_two_groups_gets_one_mail",
          "tests/campaigns/test_api_runs.py::TestStarting::test_who_walks_elsewhere_stays_out_unless_asked_for"),
+        ("letters_make_persons",),
     ),
     "F25": Row(
         "clocks an hour off, DST, leap day", "the database's clock; ten years of windows",
@@ -186,10 +190,12 @@ ROWS = {
         ("tests/campaigns/test_main_job.py::test_a_lead_without_its_value_is_held_and_says_so",
          "tests/leads/test_writers.py::TestModelTrouble::test_a_silent_service_is_given_up",
          "tests/leads/test_variables.py::TestCalls::test_a_busy_model_puts_it_off"),
+        ("holes_are_sent",),
     ),
     "F29": Row(
         "a crash after the model's answer", "at most one charge for an input",
         ("tests/leads/test_variables.py::TestCalls::test_an_input_that_was_written_before_costs_no_call",),
+        ("every_value_is_paid_for",),
     ),
     "F30": Row(
         "UIDVALIDITY changes, a drop in mid-fetch, a mail in two folders", "processed once",
@@ -197,6 +203,7 @@ ROWS = {
          "tests/sending/test_imap_reading.py::TestTrouble::"
          "test_a_connection_that_breaks_in_the_middle_loses_and_doubles_nothing",
          "tests/sending/test_imap_reading.py::TestTakingIn::test_the_same_mail_in_several_folders_is_taken_in_once"),
+        ("numbers_are_never_new",),
     ),
     "F31": Row(
         "the answer comes before our own `sent`", "matched; the sequence stops",

@@ -102,6 +102,34 @@ MUTANTS = {
     "no_gap_is_a_gap": Mutant(
         ((BOOK, "    if not gap:  #", "    if False:  #"),), f"{LEDGER}::TestGuards",
     ),
+    "no_look_without_the_bell": Mutant(
+        (("outbound/celery.py", "    dispatcher.start()\n", ""),),
+        f"{matrix.PROCESSES}::test_F12_with_the_broker_down_flushed_and_back_mail_goes_on", "servers",
+    ),
+    "claims_without_a_lock": Mutant(
+        ((BOOK, '            .select_for_update(skip_locked=True, of=("self",))\n            .order_by("send_at", "id")',
+          '            .order_by("send_at", "id")'),),
+        f"{ANSWERS}::TestF13", "servers",
+    ),
+    "an_edit_starts_over": Mutant(
+        (("campaigns/collecting.py", "if step.position > position)", "if step.position >= position)"),),
+        "tests/campaigns/test_changes_under_way.py::TestEdit::test_edits_at_every_moment_send_each_position_once",
+    ),
+    "letters_make_persons": Mutant(
+        (("leads/checks.py", "        return lowered\n", "        return address\n"),), f"{ANSWERS}::TestF24",
+    ),
+    "holes_are_sent": Mutant(
+        (("campaigns/planning.py", "if composed.holds:", "if False:"),),
+        "tests/campaigns/test_main_job.py::test_a_lead_without_its_value_is_held_and_says_so",
+    ),
+    "every_value_is_paid_for": Mutant(
+        (("leads/writing.py", "    _share_what_is_there(jobs)\n", ""),),
+        "tests/leads/test_variables.py::TestCalls::test_an_input_that_was_written_before_costs_no_call",
+    ),
+    "numbers_are_never_new": Mutant(
+        (("sending/imap_reading.py", "if uidvalidity != cursor.uidvalidity:", "if False:"),),
+        "tests/sending/test_imap_reading.py::TestTrouble::test_a_folder_numbered_anew_is_read_again_and_taken_in_once",
+    ),
     "claims_are_not_freed": Mutant(
         ((BOOK, '{"freed": _free(),', '{"freed": 0,'),), f"{LEDGER}::TestReap",
     ),

@@ -94,8 +94,8 @@ def workers(folder: Path, *, count: int = 2):
 class Server:
     """The counting SMTP server in a process of its own, seen through what it wrote down before each 250."""
 
-    def __init__(self, log: Path, port: int):
-        self.log, self.port = log, port
+    def __init__(self, log: Path, port: int, imap_port: int | None = None):
+        self.log, self.port, self.imap_port = log, port, imap_port
 
     def lines(self) -> list[dict]:
         if not self.log.exists():
@@ -118,14 +118,16 @@ def subject_of(line: dict) -> str:
 
 
 @contextmanager
-def smtp_server(folder: Path):
+def smtp_server(folder: Path, *, keeps: bool = False):
+    """`keeps`: with a Sent folder, on `imap_port`, that has every mail before its 250 goes out."""
     log = folder / "accepted.jsonl"
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.servers.smtp", "--log", str(log)],
+        [sys.executable, "-m", "tests.servers.smtp", "--log", str(log), *(["--imap"] if keeps else [])],
         cwd=ROOT, env=environment(folder), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
-        yield Server(log, int(process.stdout.readline().rpartition(":")[2]))
+        ports = [int(process.stdout.readline().rpartition(":")[2]) for _ in range(2 if keeps else 1)]
+        yield Server(log, *ports)
     finally:
         process.kill()
         process.wait()

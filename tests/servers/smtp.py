@@ -4,7 +4,8 @@
 
     python -m tests.servers.smtp --port 2525 --log accepted.jsonl
 
-writes one JSON line for each accepted mail, before the server answers 250. `ScriptedSmtp` (scripted_smtp.py) is the
+writes one JSON line for each accepted mail, before the server answers 250. With --imap it also keeps a copy of each in
+the Sent folder of an IMAP server, as Google's does, and prints that one's port, too. `ScriptedSmtp` (scripted_smtp.py) is the
 one that misbehaves.
 """
 
@@ -14,7 +15,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from email.message import Message
 from email.parser import BytesHeaderParser
@@ -22,6 +23,8 @@ from email.policy import compat32
 from pathlib import Path
 
 from aiosmtpd.smtp import SMTP as Protocol
+
+from tests.servers.imap import ImapServer
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,19 @@ class Accepted:
 class CountingSmtp:
     """Takes every mail, counts Message-IDs. `with CountingSmtp() as server: … server.port, server.messages`.
 
-    Addresses in `unknown` get 550 5.1.1 at RCPT. With `log`, one JSON line per mail is appended before the 250.
+    Addresses in `unknown` get 550 5.1.1 at RCPT. With `log`, one JSON line per mail is appended before the 250; `keep`
+    is given the bytes of each then.
     """
 
-    def __init__(self, *, port: int = 0, log: Path | None = None, unknown: Iterable[str] = ()):
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        log: Path | None = None,
+        unknown: Iterable[str] = (),
+        keep: Callable[[bytes], object] = lambda raw: None,
+    ):
+        self.keep = keep
         self.host, self.port = "127.0.0.1", port
         self.messages: list[Accepted] = []
         self.connections = 0
@@ -109,6 +121,7 @@ class CountingSmtp:
             if self.log:
                 with self.log.open("a") as file:
                     file.write(mail.line())
+            self.keep(mail.raw)
         return f"250 2.0.0 OK queued as Q{number:06d}"
 
 
@@ -130,12 +143,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="An SMTP server that takes every mail and writes down its Message-ID.")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--log", type=Path, required=True)
+    parser.add_argument("--imap", action="store_true", help="keep copies in a Sent folder")
     options = parser.parse_args()
-    server = CountingSmtp(port=options.port, log=options.log)
+    imap = ImapServer(idle=False).__enter__() if options.imap else None
+    keep = (lambda raw: imap.put("Sent", raw)) if imap else (lambda raw: None)
+    server = CountingSmtp(port=options.port, log=options.log, keep=keep)
     server.thread.start()
     if not server.ready.wait(10):
         raise SystemExit("The port could not be opened.")
     print(f"listening on {server.host}:{server.port}", flush=True)
+    if imap:
+        print(f"and for readers on {imap.host}:{imap.port}", flush=True)
     server.thread.join()
 
 

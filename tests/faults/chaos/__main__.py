@@ -21,9 +21,10 @@ from tests.faults.chaos.databases import own_cluster, own_database
 SHORT = {
     "CLAIM_LEASE_SECONDS": "5", "SMTP_STEP_TIMEOUT_SECONDS": "3", "SMTP_DOT_TIMEOUT_SECONDS": "3",
     "UNKNOWN_AFTER_SECONDS": "9", "DISPATCH_SECONDS": "1", "SEND_TICK_SECONDS": "1", "DISPATCH_THREADS": "1",
+    "IMAP_POLL_SECONDS": "1", "IMAP_STEP_TIMEOUT_SECONDS": "10", "SENT_COPY_WITHIN_SECONDS": "20",
     "OUTBOUND_PRIVATE_NETWORKS": "127.0.0.0/8", "LOG_LEVEL": "WARNING", "DJANGO_SETTINGS_MODULE": "outbound.settings",
 }  # fmt: skip
-TIMES = {"kills": 2000, "stops": 300, "restarts": 20, "pauses": 500, "optouts": 500}
+TIMES = {"kills": 2000, "settles": 300, "stops": 300, "restarts": 20, "pauses": 500, "optouts": 500}
 # Races are between a commit and its dot: there a worker lingers.
 LINGER = {"pauses": "T3.committed=delay:0.1@*", "optouts": "T3.committed=delay:0.3@*"}
 LEADS = {"optouts": 1000}

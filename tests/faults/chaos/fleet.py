@@ -9,12 +9,13 @@ import os
 import random
 import signal
 import time
+import uuid
 
 from django.db import connections
 
 from campaigns.services import tick
 from outbound.dispatcher import Dispatcher
-from sending.services import dispatch
+from sending.services import dispatch, watcher
 
 DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
@@ -24,11 +25,15 @@ def due_work():
     return [(dispatch, 1), (lambda *, stop: tick(), 1)]
 
 
-class Fleet:
-    """`size` workers; `log` takes what they say on stderr."""
+def mail_to_read():
+    return [(watcher.turn, 1)]
 
-    def __init__(self, size: int, log):
-        self.log, self.pids = log, []
+
+class Fleet:
+    """`size` workers; `log` takes what they say on stderr. With `reads` they look into mailboxes, too."""
+
+    def __init__(self, size: int, log, *, reads: bool = False):
+        self.log, self.pids, self.reads = log, [], reads
         self.asleep: list[tuple[float, int]] = []  # (when to wake it, pid)
         for _ in range(size):
             self.fork()
@@ -37,7 +42,7 @@ class Fleet:
         connections.close_all()
         pid = os.fork()
         if pid == 0:
-            _live(self.log.fileno())
+            _live(self.log.fileno(), self.reads)
         self.pids.append(pid)
 
     def kill(self, rng: random.Random) -> None:
@@ -76,7 +81,7 @@ class Fleet:
         self.pids = []
 
 
-def _live(log: int) -> None:
+def _live(log: int, reads: bool) -> None:
     """A worker's life; it never returns."""
     try:
         ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
@@ -84,6 +89,9 @@ def _live(log: int) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         random.seed()
         Dispatcher(due_work).start()
+        if reads:
+            watcher.me = uuid.uuid4()  # the parent's is everybody's
+            Dispatcher(mail_to_read, name="reader").start()
         while True:
             signal.pause()
     finally:

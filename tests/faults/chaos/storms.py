@@ -10,7 +10,7 @@ from django.db import OperationalError, connections
 
 from tests.faults.chaos.fleet import Fleet
 from tests.faults.chaos.races import RACES, Door, broken
-from tests.faults.chaos.story import Story, drain, judge
+from tests.faults.chaos.story import Story, drain, judge, parked_ever, settle
 from tests.faults.product import smtp_server
 from tests.faults.web import web
 
@@ -20,9 +20,9 @@ LOOK = 0.5  # seconds between two looks at whether there is enough to do
 class Storm:
     """`times` blows on `workers` processes while mail is sent; then calm until everything has its end."""
 
-    WORKERS = {"kills": 6, "stops": 20, "restarts": 4, "pauses": 4, "optouts": 4}
+    WORKERS = {"kills": 6, "settles": 6, "stops": 20, "restarts": 4, "pauses": 4, "optouts": 4}
     WORDS = {
-        "kills": "SIGKILLs", "stops": "SIGSTOPs longer than the lease", "restarts": "hard database restarts",
+        "kills": "SIGKILLs", "settles": "SIGKILLs with a Sent folder to look into", "stops": "SIGSTOPs longer than the lease", "restarts": "hard database restarts",
         "pauses": "pauses acknowledged", "optouts": "opt-outs acknowledged",
     }  # fmt: skip
 
@@ -36,29 +36,34 @@ class Storm:
         """The line of figures, and whether everything held."""
         began = time.monotonic()
         with ExitStack() as stack:
-            server = stack.enter_context(smtp_server(folder))
+            settles = self.name == "settles"
+            server = stack.enter_context(smtp_server(folder, keeps=settles))
             log = stack.enter_context((folder / "workers.log").open("ab"))
             stack.callback(connections.close_all)
-            story = Story(server.port, leads=leads)
+            story = Story(server.port, leads=leads, imap_port=server.imap_port)
             story.start_wave()
             if self.name in RACES:
                 door = Door(stack.enter_context(web(folder)).url, story.workspace)
                 self.race = RACES[self.name](story, door, self.rng)
-            fleet = Fleet(self.workers, log)
+            fleet = Fleet(self.workers, log, reads=settles)
             stack.callback(fleet.end)
             self._rage(fleet, story, cluster)
-            drain(story)
+            (settle if settles else drain)(story)
+            parked = parked_ever()
             verdict, died = judge(story, server), fleet.died()
             late = broken(self.race, server.lines()) if self.race else 0
-        held = verdict.held(parked_at_most=0 if self.race else self.times) and not died and not late
+        held = verdict.held(parked_at_most=0 if self.race or settles else self.times) and not died and not late
         said = [f"{self.times} {self.WORDS[self.name]} on {self.workers} workers", verdict.line()]
         said += [f"{late} after the acknowledgement"] if self.race else []
+        said += [f"{parked} had been parked"] if settles else []
         said += [f"{died} workers ended by themselves"] if died else []
         line = f"{self.name}: {', '.join(said)}, {round(time.monotonic() - began)} s, seed {self.seed}"
         return line if held else f"{line}  FAILED\n{(folder / 'workers.log').read_text()[-3000:]}", held
 
     def _rage(self, fleet: Fleet, story: Story, cluster) -> None:
-        blow = {"kills": self._kill, "stops": self._stop, "restarts": self._restart}.get(self.name, self._race)
+        blow = {"kills": self._kill, "settles": self._kill, "stops": self._stop, "restarts": self._restart}.get(
+            self.name, self._race
+        )
         done, look_at = 0, 0.0
         while done < self.times:
             if time.monotonic() >= look_at:

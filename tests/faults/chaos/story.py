@@ -13,9 +13,10 @@ from leads.models import Lead
 from leads.services import add_leads_to_group, create_group, import_leads
 from outbound.audits import audit
 from outbound.clock import real_now
-from sending.models import Mailbox, Message
+from sending.models import ImapWatch, Mailbox, Message
 from tests import make
 
+ACCOUNT = {"imap_username": "hi@you.example", "password": "secret"}  # that the tests' IMAP server knows
 GROUPS, MAILBOXES, STEPS = 4, 8, 2
 PATIENCE = 60.0  # seconds without any progress: what is not over then is stuck
 REAPED_WITHIN = 60.0  # seconds after the grace: workers look every second, but the machine may be very busy
@@ -25,12 +26,14 @@ NOT_OVER = ["queued", "claimed", "committed"]
 class Story:
     """A live workspace with mailboxes on the counting server, and waves of runs."""
 
-    def __init__(self, port: int, *, leads: int):
+    def __init__(self, port: int, *, leads: int, imap_port: int | None = None):
         self.workspace = make.workspace("Chaos", livemode=True)
+        reading = {"imap_host": "127.0.0.1", "imap_port": imap_port, "imap_security": "none", **ACCOUNT}
+        reading = reading if imap_port else {}
         for number in range(MAILBOXES):
             make.mailbox(
                 self.workspace, email=f"box{number}@you{number % 2}.example", smtp_host="127.0.0.1", smtp_port=port,
-                smtp_security="none", daily_limit=100_000,
+                smtp_security="none", daily_limit=100_000, **reading,
             )  # fmt: skip
         rows = [{"email": f"lead{number}@acme{number % 50}.example", "first_name": "Jo"} for number in range(leads)]
         for start in range(0, leads, 1000):
@@ -74,10 +77,19 @@ def _walking():
     return Enrollment.objects.filter(status__in=Enrollment.WALKING).exclude(pk__in=parked)
 
 
-def drain(story: Story) -> None:
+def settle(story: Story) -> None:
+    """Until nothing is parked any more. Who reads a mailbox is dead by now, and its lease is longer than we wait; and
+    a Sent folder proves something once it has what is sent today, so something is."""
+    ImapWatch.objects.update(held_until=None)
+    drain(story)
+    story.start_wave()
+    drain(story, until=lambda: not Message.objects.filter(state="unknown").exists())
+
+
+def drain(story: Story, *, until=lambda: True) -> None:
     """Wait for the end: as long as something moves, and PATIENCE."""
     seen, since = None, time.monotonic()
-    while not story.is_over():
+    while not (story.is_over() and until()):
         _hurry()
         now = (states(), _walking().count())
         if now != seen:
@@ -91,6 +103,7 @@ def _hurry() -> None:
     """What the server was too slow for is tried again in minutes: they are over."""
     Message.objects.filter(state="queued", send_at__gt=real_now()).update(send_at=real_now())
     Mailbox.objects.exclude(retry_connection_at=None).update(retry_connection_at=None)
+    ImapWatch.objects.exclude(failures=0).update(next_look_at=real_now(), failures=0)
 
 
 def states() -> Counter:
@@ -148,6 +161,10 @@ def _owed(story: Story) -> int:
     enrolled = Lead.objects.exclude(status=Lead.Status.BLOCKED).count() * story.waves
     short = sum(STEPS - position for pk, position in last.items() if pk not in parked)
     return (enrolled - len(last)) * STEPS + short
+
+
+def parked_ever() -> int:
+    return Event.objects.filter(kind="email.unknown").count()
 
 
 def _parked_after() -> float:
