@@ -171,8 +171,7 @@ class OwnedAdmin(Scoped, ModelAdmin):
         return ""
 
     def seen_of(self, request, obj) -> str | None:
-        """The row's version when the question was asked; blank for a row that was not among those shown, None where
-        nothing was asked."""
+        """The row's version when the question was asked: blank where it was not shown then, None without a question."""
         asked = request.POST.get("seen", "")
         return dict(each.split("=", 1) for each in asked.split(",")).get(str(obj.pk), "") if asked else None
 

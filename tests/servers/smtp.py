@@ -5,8 +5,8 @@
     python -m tests.servers.smtp --port 2525 --log accepted.jsonl
 
 writes one JSON line for each accepted mail, before the server answers 250. With --imap it also keeps a copy of each in
-the Sent folder of an IMAP server, as Google's does, and prints that one's port, too. `ScriptedSmtp` (scripted_smtp.py) is the
-one that misbehaves.
+the Sent folder of an IMAP server, as Google's does, and prints that one's port, too. `ScriptedSmtp` (scripted_smtp.py)
+is the one that misbehaves.
 """
 
 import argparse

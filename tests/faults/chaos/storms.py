@@ -22,7 +22,8 @@ class Storm:
 
     WORKERS = {"kills": 6, "settles": 6, "stops": 20, "restarts": 4, "pauses": 4, "optouts": 4}
     WORDS = {
-        "kills": "SIGKILLs", "settles": "SIGKILLs with a Sent folder to look into", "stops": "SIGSTOPs longer than the lease", "restarts": "hard database restarts",
+        "kills": "SIGKILLs", "settles": "SIGKILLs with a Sent folder to look into",
+        "stops": "SIGSTOPs longer than the lease", "restarts": "hard database restarts",
         "pauses": "pauses acknowledged", "optouts": "opt-outs acknowledged",
     }  # fmt: skip
 
