@@ -3,11 +3,13 @@
 The same requests each time; FUZZ_SEED=7 makes others. `pytest -rP tests/fuzz` shows what it did.
 """
 
+import json
 import os
 import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from django.conf import settings
@@ -17,6 +19,8 @@ from django.core.servers.basehttp import WSGIRequestHandler
 from apikeys.services import add_member
 from apikeys.tokens import token_for
 from tests import make
+from tests.contract import cast_of
+from tests.fuzz import known_rows
 
 HERE = Path(__file__).parent
 pytestmark = [
@@ -31,11 +35,12 @@ def _headers_at_once(monkeypatch):
     monkeypatch.setattr(WSGIRequestHandler, "disable_nagle_algorithm", True)
 
 
-def run(server, *, examples: int) -> None:
+def run(server, folder: Path, *, examples: int) -> None:
     seed = os.environ.get("FUZZ_SEED")
+    workspace = make.workspace("Fuzz")
     command = [
-        Path(sys.executable).with_name("schemathesis"), "--config-file", HERE / "schemathesis.toml",
-        "run", f"{server.url}/api/v1/openapi.json", "--header", f"Authorization: Bearer {token()}",
+        Path(sys.executable).with_name("schemathesis"), "--config-file", settings_file(server, workspace, folder),
+        "run", f"{server.url}/api/v1/openapi.json", "--header", f"Authorization: Bearer {token(workspace)}",
         "--max-examples", str(examples), "--checks", "all", "--no-color",
         *(["--seed", seed] if seed else ["--generation-deterministic"]),
     ]  # fmt: skip
@@ -44,20 +49,26 @@ def run(server, *, examples: int) -> None:
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
 
 
-def token() -> str:
+def settings_file(server, workspace, folder: Path) -> Path:
+    with urlopen(f"{server.url}/api/v1/openapi.json") as answer:
+        document = json.load(answer)
+    file = folder / "schemathesis.toml"
+    file.write_text(f"{(HERE / file.name).read_text()}\n{known_rows.settings_for(cast_of(workspace), document)}\n")
+    return file
+
+
+def token(workspace) -> str:
     """An owner's, for longer than a run takes: a key would be revoked by one of the requests."""
     user = get_user_model().objects.create_user("fuzz", password="fuzz")
-    membership = add_member(workspace=make.workspace("Fuzz"), user=user, role="owner")
-    token = token_for(membership).access_token
+    token = token_for(add_member(workspace=workspace, user=user, role="owner")).access_token
     token.set_exp(lifetime=timedelta(hours=6))
     return str(token)
 
 
-@pytest.mark.slow  # until a whole run of it was seen without a finding
-def test_twenty_of_each_and_in_sequence(live_server):
-    run(live_server, examples=20)
+def test_twenty_of_each_and_in_sequence(live_server, tmp_path):
+    run(live_server, tmp_path, examples=20)
 
 
 @pytest.mark.slow
-def test_two_hundred_of_each_and_in_sequence(live_server):
-    run(live_server, examples=200)
+def test_two_hundred_of_each_and_in_sequence(live_server, tmp_path):
+    run(live_server, tmp_path, examples=200)
