@@ -114,10 +114,12 @@ def _doors(workspace, name: str, now) -> None:
     endpoint = webhooks.create_endpoint(
         workspace=workspace, url=f"https://hooks.{name.lower()}.test/in", kinds=["*"], now=now
     )
-    WebhookEndpoint.objects.filter(pk=endpoint.pk).update(secret=CANARY, old_secret=CANARY)
+    endpoint.secret = endpoint.old_secret = CANARY
+    endpoint.save(update_fields=["secret", "old_secret"])
     webhooks.send_test(endpoint=endpoint, now=now)
     connection = inbound.create_connection(workspace=workspace, source="clay", name=f"{name} table", now=now)
-    IngestConnection.objects.filter(pk=connection.pk).update(secret=CANARY)
+    connection.secret = CANARY
+    connection.save(update_fields=["secret"])
     inbound.keep(connection=connection, dedupe_key=name, body=b"{}", now=now)
 
 
