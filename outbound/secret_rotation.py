@@ -62,7 +62,7 @@ def rotate(model: type[models.Model], column: EncryptedField) -> Tally:
 
 @transaction.atomic
 def _rewrite(model, column, pks: list) -> tuple[int, int]:
-    """One batch, its rows locked: a password that is changed meanwhile is changed before or after. (done, unreadable)"""
+    """One batch, its rows locked: what is changed meanwhile is changed before or after. (done, unreadable)"""
     rows = list(_stored(model, column).filter(pk__in=pks).select_for_update().values_list("pk", "cipher"))
     opened = [(pk, _opened(column, pk, stored)) for pk, stored in rows]
     key = model._meta.pk.attname

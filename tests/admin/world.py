@@ -6,7 +6,7 @@ from django.contrib.auth import get_user_model
 
 from apikeys import inbound, webhooks
 from apikeys import services as access
-from apikeys.models import IngestConnection, StoredResponse, WebhookEndpoint
+from apikeys.models import StoredResponse
 from campaigns import services as campaigns
 from campaigns.routing_rules import create_rule
 from leads import imports, variables
