@@ -3,7 +3,7 @@
 from django.db.models import Count
 
 from leads.health import NOT_VALIDATED, awaits_validation, health_of
-from leads.mail_providers import provider_of_domain
+from leads.mail_providers import provider_of_domain, provider_of_hosts  # noqa: F401  the second for those above
 from leads.models import DomainFact, Lead, Suppression, Variable, VariableValue
 from leads.querysets import SuppressionQuerySet
 from leads.rows import TEMPLATE_NAMES, TEXT_FIELDS

@@ -15,6 +15,7 @@ from outbound.env import (
     env_database,
     env_int,
     env_list,
+    env_secret,
     env_servers,
     env_text,
     env_tiers,
@@ -202,6 +203,15 @@ WRITER_CONCURRENCY = env_int("WRITER_CONCURRENCY", 8, least=1)
 # --- Vendors that send ------------------------------------------------------------------------------------------------
 RESEND_BASE_URL = env_text("RESEND_BASE_URL", "https://api.resend.com").rstrip("/")
 RESEND_REQUESTS_PER_SECOND = env_int("RESEND_REQUESTS_PER_SECOND", 4, least=1)  # of one API key
+
+# --- Mailboxes of Google and Microsoft (docs/mailboxes.md) ------------------------------------------------------------
+GOOGLE_OAUTH_CLIENT_ID = env_text("GOOGLE_OAUTH_CLIENT_ID")
+GOOGLE_OAUTH_CLIENT_SECRET = env_secret("GOOGLE_OAUTH_CLIENT_SECRET")
+GOOGLE_OAUTH_BASE_URL = env_text("GOOGLE_OAUTH_BASE_URL").rstrip("/")
+MICROSOFT_OAUTH_CLIENT_ID = env_text("MICROSOFT_OAUTH_CLIENT_ID")
+MICROSOFT_OAUTH_CLIENT_SECRET = env_secret("MICROSOFT_OAUTH_CLIENT_SECRET")
+MICROSOFT_OAUTH_TENANT = env_text("MICROSOFT_OAUTH_TENANT", "common")
+MICROSOFT_OAUTH_BASE_URL = env_text("MICROSOFT_OAUTH_BASE_URL").rstrip("/")
 
 # --- Validation of addresses ------------------------------------------------------------------------------------------
 DNS_NAMESERVERS = env_servers("DNS_NAMESERVERS", port=53)  # none: the machine's own

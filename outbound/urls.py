@@ -12,6 +12,7 @@ from leads.ingest import clay_ingest
 from mcp.views import McpView
 from outbound.account import AccountViewSet
 from outbound.api.errors import error_page
+from sending.oauth_views import begin_consent, consent_given
 from sending.public_views import click, open_image, unsubscribe_page
 
 
@@ -44,6 +45,8 @@ urlpatterns = [
     path("u/<str:token>", unsubscribe_page, name="unsubscribe"),
     path("o/<str:token>.gif", open_image, name="open"),
     path("c/<str:token>", click, name="click"),
+    path("oauth/<slug:vendor>/begin/<uuid:pk>", admin.site.admin_view(begin_consent)),
+    path("oauth/<slug:vendor>/callback", admin.site.admin_view(consent_given)),
     path("setup/<str:token>", setup_page, name="setup"),
     path("admin/", admin.site.urls),
 ]

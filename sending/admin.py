@@ -8,7 +8,7 @@ from apikeys.models import Event
 from apikeys.services import now_for
 from outbound.admin_base import LogAdmin, Verb, WorkspaceFilter
 from outbound.admin_display import AMBER, GREEN, RED, badge_column, when
-from sending import imap_admin, judging, services
+from sending import imap_admin, judging, oauth_admin, services
 from sending.letter_views import KIND_COLORS, STATE_COLORS, shown
 from sending.mailbox_admin import troubled
 from sending.models import Hit, Lane, Message, MessageBody, SandboxDelivery, SendCounter, Thread
@@ -16,7 +16,7 @@ from sending.parked import evidence_for
 
 NOT_SHOWN = -1  # the attempt of a mail that was parked after the question was asked
 
-__all__ = ["imap_admin", "troubled", "unanswered"]  # the first for its pages
+__all__ = ["imap_admin", "oauth_admin", "troubled", "unanswered"]  # the first two for their pages
 
 
 @admin.register(Lane)

@@ -21,6 +21,18 @@ def note_check(*, domain: Domain, findings: dns_watch.Findings, now: datetime) -
     return dns_watch.note(domain.pk, findings, now=now)
 
 
+def look_if_able(domain: Domain) -> dns_watch.Findings | None:
+    """The same, where a form asks beside something else; None when nobody can be asked."""
+    return dns_watch.ask([domain]).get(domain.pk)
+
+
+def noted(*, domain: Domain, findings: dns_watch.Findings | None, now: datetime) -> tuple[bool, str]:
+    """(all holds, a sentence), and written down when there is something new."""
+    if findings is None:
+        return False, "This machine knows no name server. Name one in DNS_NAMESERVERS."
+    return dns_watch.verdict(note_check(domain=domain, findings=findings, now=now))
+
+
 @transaction.atomic
 def resume_domain(*, domain: Domain, now: datetime) -> Domain:
     """It skips its waiting and its checks, not its recovery: it starts at restricted_send. Its mailboxes

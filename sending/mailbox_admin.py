@@ -2,6 +2,7 @@
 
 from django import forms
 from django.contrib import admin
+from django.http import HttpResponseRedirect
 from django.utils.html import format_html
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget
 
@@ -9,7 +10,7 @@ from apikeys.services import now_for
 from outbound.admin_base import LogAdmin, OwnedAdmin, Verb, WorkspaceFilter
 from outbound.admin_display import AMBER, GREEN, RED, badge, badge_column, when
 from outbound.api.errors import Invalid
-from sending import domains, limits, reading, services
+from sending import domains, limits, oauth_vendors, presets, reading, services
 from sending.dns_watch import infrastructure_score, verdict
 from sending.mailboxes import (
     MAY_SEND,
@@ -17,11 +18,11 @@ from sending.mailboxes import (
     check_connection,
     is_ramping,
     pause_mailbox,
-    refuse_too_much,
     resume_mailbox,
 )
 from sending.models import Domain, Mailbox, SendCounter, StateTransition
 from sending.outlook import outlook
+from sending.presets import refuse_too_much
 from sending.providers import PROVIDERS
 
 PHASE_COLORS = {
@@ -92,7 +93,7 @@ class MailboxForm(forms.ModelForm):
         help_text="5 mails on the first day, growing to the daily limit over 14 days.",
     )
 
-    usual = {"imap_port": 993, "imap_security": Mailbox.Security.TLS}
+    usual = {"imap_port": 993, "imap_security": Mailbox.Security.TLS, "sign_in": Mailbox.SignIn.PASSWORD}
 
     class Meta:
         model = Mailbox
@@ -101,6 +102,7 @@ class MailboxForm(forms.ModelForm):
             "email",
             "display_name",
             "provider",
+            "sign_in",
             "smtp_host",
             "smtp_port",
             "smtp_security",
@@ -112,6 +114,9 @@ class MailboxForm(forms.ModelForm):
             "append_to_sent",
         ]
         help_texts = {
+            "sign_in": "With Google or Microsoft you are asked for your consent after saving; no password is needed.",
+            "smtp_host": "Blank for Gmail, Workspace, Microsoft 365, Yahoo, iCloud, Fastmail and Zoho: known.",
+            "username": "Blank: the address.",
             "imap_host": "Where its mail is read, so that replies and bounces are seen. Blank: nowhere.",
             "imap_username": "Blank: as for sending.",
             "append_to_sent": "Put a copy of what is sent into Sent. Google and Microsoft do so by themselves.",
@@ -133,14 +138,36 @@ class MailboxForm(forms.ModelForm):
             self.add_error("email", "Give an e-mail address.")
         if workspace and Mailbox.objects.filter(workspace=workspace, email=email).exclude(pk=self.instance.pk).exists():
             self.add_error("email", f"{email} is connected already.")
-        provider = data.get("provider") or self.instance.provider
-        if provider == "smtp" and not data.get("smtp_host") and (workspace is None or workspace.livemode):
-            self.add_error("smtp_host", "Say which server takes its mail, such as smtp.example.com.")
+        if (data.get("provider") or self.instance.provider) == "smtp" and not self.instance.pk and workspace and email:
+            data = self.completed(workspace, email, data)
         try:
+            self.refuse_unknown_vendor(data)
             refuse_too_much(**{"email": self.instance.email, **data})
         except Invalid as refused:
-            self.add_error("daily_limit", refused.message)
+            self.add_error(next(iter(refused.details)), refused.message)
         return data
+
+    def completed(self, workspace, email: str, data: dict) -> dict:
+        """With the servers that are known for such an address."""
+        given = {name: value for name, value in data.items() if value not in ("", None) and name not in ("workspace",)}
+        given = (
+            given
+            if given.get("smtp_host")
+            else {k: v for k, v in given.items() if not k.startswith(("smtp_", "imap_"))}
+        )
+        given |= {"email": email, "password": data.get("new_password", "")}
+        try:
+            found = presets.completed(workspace=workspace, **given)
+        except Invalid as refused:
+            self.add_error("smtp_host", refused.message)
+            return data
+        return data | {name: value for name, value in found.items() if name in self.fields}
+
+    def refuse_unknown_vendor(self, data: dict) -> None:
+        """Signing in with a vendor that is not set up here says what to set."""
+        chosen = data.get("sign_in")
+        if chosen != Mailbox.SignIn.PASSWORD and "sign_in" in self.changed_data:
+            oauth_vendors.vendor_named(chosen)
 
 
 class TroubleFilter(admin.SimpleListFilter):
@@ -177,9 +204,10 @@ class MailboxAdmin(OwnedAdmin):
         Verb("pause", "Pause", bulk=True),
         Verb("resume", "Resume", bulk=True),
         Verb("check", "Test the connection", bulk=True),
+        *(Verb(name, f"Sign in with {vendor.label}") for name, vendor in oauth_vendors.VENDORS.items()),
     )
     fieldsets = [
-        (None, {"fields": ["workspace", "email", "display_name", "provider"]}),
+        (None, {"fields": ["workspace", "email", "display_name", ("provider", "sign_in")]}),
         ("Server", {"fields": ["smtp_host", ("smtp_port", "smtp_security"), "username", "new_password"]}),
         ("Reading", {"fields": READING}),
         ("Pace", {"fields": [("daily_limit", "send_gap_seconds"), "warmup"]}),
@@ -209,8 +237,9 @@ class MailboxAdmin(OwnedAdmin):
         return False  # its threads and messages stay
 
     def verbs_now(self, obj):
-        hidden = "pause" if obj.phase not in MAY_SEND else "resume"
-        return [verb for verb in self.verbs if verb.name != hidden]
+        hidden = {"pause" if obj.phase not in MAY_SEND else "resume"}
+        hidden |= {name for name in oauth_vendors.VENDORS if not consents_with(obj, name)}
+        return [verb for verb in self.verbs if verb.name not in hidden]
 
     @admin.display(description="Connection", ordering="connection_status")
     def connection(self, obj):
@@ -266,7 +295,12 @@ class MailboxAdmin(OwnedAdmin):
         return super().response_change(request, obj)
 
     def _say_whether_it_works(self, request, obj) -> None:
+        findings = domains.look_if_able(obj.domain)
+        holds, said = domains.noted(domain=obj.domain, findings=findings, now=now_for(obj.workspace))
+        self.message_user(request, f"{obj.domain.name}: {said}", "SUCCESS" if holds else "WARNING")
         works, sentence = check_connection(obj)
+        for advice in [] if works else presets.advice(obj).values():
+            self.message_user(request, " ".join(advice), "WARNING")
         self.message_user(request, f"{obj.email}: {sentence}", "SUCCESS" if works else "ERROR")
 
     def do_pause(self, request, obj):
@@ -280,6 +314,21 @@ class MailboxAdmin(OwnedAdmin):
     def do_check(self, request, obj):
         self._say_whether_it_works(request, obj)
         return ""
+
+    def do_google(self, request, obj):
+        return self._consent("google", obj)
+
+    def do_microsoft(self, request, obj):
+        return self._consent("microsoft", obj)
+
+    def _consent(self, name: str, obj):
+        return HttpResponseRedirect(oauth_vendors.begin_path(obj, oauth_vendors.vendor_named(name)))
+
+
+def consents_with(mailbox: Mailbox, vendor: str) -> bool:
+    """Whether it signs in so, or could: its server is that vendor's."""
+    own = presets.PRESETS[vendor]["smtp_host"] == mailbox.smtp_host.lower()
+    return mailbox.workspace.livemode and (mailbox.sign_in == vendor or own)
 
 
 def add_used_today(mailboxes) -> None:

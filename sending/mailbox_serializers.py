@@ -7,9 +7,11 @@ from rest_framework import serializers
 from outbound.api.serializers import Flag, Input, Moment, Output, Text, moment
 from sending import limits, reading
 from sending.dns_watch import infrastructure_score
-from sending.mailboxes import PRESETS, is_ramping, with_preset
+from sending.mailboxes import is_ramping
 from sending.models import Domain, Mailbox
+from sending.oauth_vendors import VENDORS
 from sending.outlook import outlook
+from sending.presets import PRESETS, with_preset
 
 # The phase in the contract's words (decisions §4).
 SHOWN = {
@@ -61,6 +63,7 @@ class MailboxOutput(HealthOutput):
     )
     resilience_score = serializers.IntegerField(help_text="0 to 100; it starts at 50.")
     display_name = Text()
+    sign_in = serializers.CharField(help_text="password, google or microsoft")
     domain = serializers.CharField(source="domain.name")
     daily_limit = serializers.IntegerField()
     cap_today = serializers.SerializerMethodField(help_text="daily_limit, or less while it ramps up or recovers.")
@@ -136,6 +139,23 @@ class TestOutput(Output):
 
     works = serializers.BooleanField()
     message = serializers.CharField()
+    advice = serializers.DictField(
+        child=serializers.ListField(child=serializers.CharField()),
+        help_text="By field, what settings like these mostly lack; empty when it works.",
+    )
+    domain = serializers.CharField(help_text="What its domain's SPF, DKIM, DMARC and blocklists say.")
+    domain_holds = serializers.BooleanField(help_text="Whether all of them are as they should be.")
+
+
+class AuthorizeInput(Input):
+    vendor = serializers.ChoiceField(
+        choices=sorted(VENDORS), required=False, help_text="Absent: the one that the mailbox signs in with."
+    )
+
+
+class AuthorizeOutput(Output):
+    url = serializers.CharField(help_text="Open it in a browser, signed in here, and consent as the mailbox's owner.")
+    vendor = serializers.CharField()
 
 
 class ListingOutput(Output):
@@ -214,8 +234,9 @@ class MailboxChangeInput(Input):
         help_text="Kept encrypted and never shown.",
     )  # fmt: skip
     preset = serializers.ChoiceField(
-        choices=sorted(PRESETS), required=False, help_text="The provider: its servers, unless others are given."
-    )
+        choices=sorted(PRESETS), required=False,
+        help_text="The provider: its servers, unless others are given. Absent: by the address or its domain's MX.",
+    )  # fmt: skip
     imap_host = serializers.CharField(
         max_length=253, required=False, allow_blank=True, help_text="Where its mail is read; blank: nowhere."
     )
@@ -245,9 +266,10 @@ class MailboxChangeInput(Input):
 
 class MailboxInput(MailboxChangeInput):
     email = serializers.EmailField(max_length=254, help_text="The address to send from.")
+    sign_in = serializers.ChoiceField(
+        choices=Mailbox.SignIn.values, required=False,
+        help_text="google, microsoft: without a password, once a person has consented (POST /mailboxes/:id/authorize).",
+    )  # fmt: skip
 
     def validate(self, attrs):
-        attrs = super().validate(attrs | {"email": attrs["email"].lower()})
-        if self.context["workspace"].livemode and not attrs.get("smtp_host"):
-            raise serializers.ValidationError({"smtp_host": ["Say which server takes its mail, such as smtp.you.com."]})
-        return attrs
+        return super().validate(attrs | {"email": attrs["email"].lower()})

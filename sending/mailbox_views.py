@@ -10,7 +10,7 @@ from apikeys.services import now_for
 from apikeys.viewsets import WorkspaceViewSet
 from outbound.api.openapi import documented
 from outbound.api.pagination import ShortListInput, short_list
-from sending import domains, mailboxes, queries, services
+from sending import domains, mailboxes, oauth_vendors, presets, queries, services
 from sending import mailbox_serializers as s
 from sending.models import Domain, Mailbox
 
@@ -34,7 +34,8 @@ class MailboxViewSet(AsksFirst, WorkspaceViewSet):
     scopes = {
         "list": "mailboxes:read", "retrieve": "mailboxes:read", "create": "mailboxes:write",
         "partial_update": "mailboxes:write", "destroy": "mailboxes:write", "test": "mailboxes:write",
-        "pause": "mailboxes:write", "resume": "mailboxes:write", "transitions": "mailboxes:read",
+        "authorize": "mailboxes:write", "pause": "mailboxes:write", "resume": "mailboxes:write",
+        "transitions": "mailboxes:read",
     }  # fmt: skip
     bulk_actions = ("create", "partial_update", "test")  # what talks to a server of the caller's choice is limited
 
@@ -62,21 +63,23 @@ class MailboxViewSet(AsksFirst, WorkspaceViewSet):
         return Response(s.TransitionOutput(queries.transitions_of(self.mailbox(pk)), many=True).data)
 
     def before_create(self):
-        data = self.validated(s.MailboxInput)
-        data.pop("warmup", None)
-        mailboxes.refuse_too_much(**data)
+        self.complete = presets.completed(workspace=self.workspace, **self.validated(s.MailboxInput))
+        data = {name: value for name, value in self.complete.items() if name != "warmup"}
+        presets.refuse_too_much(**data)
         mailboxes.refuse_a_broken_connection(mailboxes.candidate(workspace=self.workspace, **data))
 
     @documented("connect_mailbox", s.MailboxOutput, body=s.MailboxInput, status=201, tag="mailboxes")
     def create(self, request):
         """Connect a mailbox
 
-        The connection is tried first; nothing is stored when the server does not take the sign-in. An address that was
-        deleted comes back with its threads.
+        Of the large providers the address and a secret are enough. The connection is tried first; nothing is stored
+        when the server does not take the sign-in. With `sign_in` google or microsoft it waits for a person's consent.
+        An address that was deleted comes back with its threads.
         """
-        data, now = self.validated(s.MailboxInput), now_for(self.workspace)
         provider = "smtp" if self.workspace.livemode else "sandbox"
-        mailbox = services.connect_mailbox(workspace=self.workspace, provider=provider, now=now, **data)
+        mailbox = services.connect_mailbox(
+            workspace=self.workspace, provider=provider, now=now_for(self.workspace), **self.complete
+        )
         return self.shown(mailbox, status=201)
 
     def before_partial_update(self, pk):
@@ -106,17 +109,31 @@ class MailboxViewSet(AsksFirst, WorkspaceViewSet):
         return Response(status=204)
 
     def before_test(self, pk):
-        self.tried = mailboxes.try_connection(self.mailbox(pk))
+        mailbox = self.mailbox(pk)
+        self.tried, self.findings = mailboxes.try_connection(mailbox), domains.look_if_able(mailbox.domain)
 
     @documented("test_mailbox", s.TestOutput, tag="mailboxes")
     def test(self, request, pk):
-        """Connect and sign in, without sending
+        """Connect and sign in, without sending, and look at its domain
 
-        `message` is one sentence for every cause of a failure.
+        `message` is one sentence for every cause of a failure; `advice` is made of the settings alone.
         """
-        works, sentence = self.tried
-        mailboxes.note_connection(self.mailbox(pk), works=works, sentence=sentence)
-        return Response({"works": works, "message": sentence})
+        mailbox, (works, sentence) = self.mailbox(pk), self.tried
+        mailboxes.note_connection(mailbox, works=works, sentence=sentence)
+        holds, said = domains.noted(domain=mailbox.domain, findings=self.findings, now=now_for(self.workspace))
+        advice = {} if works else presets.advice(mailbox)
+        return Response({"works": works, "message": sentence, "advice": advice, "domain": said, "domain_holds": holds})
+
+    @documented("authorize_mailbox", s.AuthorizeOutput, body=s.AuthorizeInput, tag="mailboxes")
+    def authorize(self, request, pk):
+        """Where a person consents that we sign in at Google or Microsoft
+
+        The page asks for a sign-in here first: whoever consents is known, and what comes back belongs to that browser.
+        400 says what to set when the vendor is not set up.
+        """
+        mailbox, vendor = self.mailbox(pk), self.validated(s.AuthorizeInput).get("vendor", "")
+        vendor = oauth_vendors.vendor_named(vendor or mailbox.sign_in, field="vendor")
+        return Response({"url": oauth_vendors.begin_url(mailbox, vendor), "vendor": vendor.name})
 
     @documented("pause_mailbox", s.MailboxOutput, tag="mailboxes")
     def pause(self, request, pk):

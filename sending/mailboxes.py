@@ -9,28 +9,17 @@ from django.db.models import Q
 from apikeys.models import Workspace
 from outbound.api.errors import Conflict, Invalid
 from outbound.clock import lease_now
-from sending import healing, ledger, limits
-from sending.models import ImapFolder, ImapWatch, Lane, Mailbox, StateTransition
+from sending import healing, ledger, limits, oauth
+from sending.models import ImapFolder, ImapWatch, Lane, Mailbox, MailboxGrant, StateTransition
 from sending.postoffice import transport_of
+from sending.presets import advice, refuse_too_much
 from sending.providers import imap
 
 PAUSED = "paused"
 MAY_SEND = limits.MAY_SEND
 BY_HAND = "Paused by hand."
-# What the providers themselves let out in a day (decisions §4), by the server's name.
-CEILINGS = {"smtp.gmail.com": 500, "smtp-relay.gmail.com": 500, "smtp.office365.com": 300, "smtp-mail.outlook.com": 300}
 CONNECTION = frozenset({"smtp_host", "smtp_port", "smtp_security", "username", "password"})
 READING = frozenset({"imap_host", "imap_port", "imap_security", "imap_username", "imap_password"})
-# The servers of the large providers, by the name that a form offers. What is given besides wins.
-PRESETS = {
-    "google": {"smtp_host": "smtp.gmail.com", "imap_host": "imap.gmail.com"},
-    "microsoft": {"smtp_host": "smtp.office365.com", "imap_host": "outlook.office365.com"},
-    "yahoo": {"smtp_host": "smtp.mail.yahoo.com", "imap_host": "imap.mail.yahoo.com"},
-    "icloud": {"smtp_host": "smtp.mail.me.com", "imap_host": "imap.mail.me.com"},
-    "fastmail": {"smtp_host": "smtp.fastmail.com", "imap_host": "imap.fastmail.com"},
-    "zoho": {"smtp_host": "smtp.zoho.com", "imap_host": "imap.zoho.com"},
-}
-_USUAL = {"smtp_port": 587, "smtp_security": "starttls", "imap_port": 993, "imap_security": "tls"}
 
 
 @transaction.atomic
@@ -92,13 +81,6 @@ def is_read(mailbox: Mailbox) -> bool:
     return bool(mailbox.imap_host) and mailbox.workspace.livemode
 
 
-def with_preset(fields: dict) -> dict:
-    """`preset` replaced by the provider's servers; what is given besides wins."""
-    fields = dict(fields)
-    name = fields.pop("preset", None)
-    return {**PRESETS[name], **_USUAL, **fields} if name else fields
-
-
 def note_connection(mailbox: Mailbox, *, works: bool, sentence: str) -> None:
     """A failure by hand says so and changes no state: the next mail decides whether the mailbox rests."""
     written = ["connection_detail"]
@@ -133,17 +115,15 @@ def candidate(*, workspace: Workspace, email: str, **fields) -> Mailbox:
 
 
 def refuse_a_broken_connection(mailbox: Mailbox) -> None:
-    """Invalid (400) with the one sentence for every cause: a form that tells more is a port scanner (security S12)."""
+    """Invalid (400) with the one sentence for every cause: a form that tells more is a port scanner (security S12).
+
+    Beside it stands what settings like these mostly lack. Who signs in by consent is tried once there is one.
+    """
+    if oauth.uses_consent(mailbox) and not MailboxGrant.objects.filter(mailbox_id=mailbox.pk).exists():
+        return
     works, sentence = try_connection(mailbox)
     if not works:
-        raise Invalid.field("connection", sentence)
-
-
-def refuse_too_much(*, email: str, smtp_host: str = "", daily_limit: int | None = None, **_) -> None:
-    """Invalid when the limit is more than the provider lets out: it refuses the rest, and thinks less of us."""
-    ceiling = 250 if email.endswith(("@gmail.com", "@googlemail.com")) else CEILINGS.get(smtp_host.lower())
-    if ceiling and (daily_limit or 0) > ceiling:
-        raise Invalid.field("daily_limit", f"This provider lets out {ceiling} mails a day at most.")
+        raise Invalid(sentence, details={"connection": [sentence], **advice(mailbox)})
 
 
 @transaction.atomic
@@ -155,6 +135,8 @@ def change_mailbox(*, mailbox: Mailbox, now: datetime, **fields) -> Mailbox:
         fields["warmup_started_at"] = now if warmup else None
     if CONNECTION & set(fields):  # it was tried with these a moment ago
         fields |= {"connection_status": Mailbox.Connection.ACTIVE, "connection_detail": "", "retry_connection_at": None}
+    if fields.get("password"):  # it signs in by that from now on
+        fields["sign_in"] = Mailbox.SignIn.PASSWORD
     place = _place_of(mailbox)
     for name, value in fields.items():
         setattr(mailbox, name, value)
@@ -162,6 +144,8 @@ def change_mailbox(*, mailbox: Mailbox, now: datetime, **fields) -> Mailbox:
         refuse_too_much(email=mailbox.email, smtp_host=mailbox.smtp_host, daily_limit=mailbox.daily_limit)
     if fields:
         mailbox.save(update_fields=list(fields))
+    if fields.get("sign_in") == Mailbox.SignIn.PASSWORD:
+        MailboxGrant.objects.filter(mailbox=mailbox).delete()
     if (READING | CONNECTION) & set(fields):
         _look_anew(mailbox, elsewhere=place != _place_of(mailbox))
     return mailbox
@@ -209,4 +193,5 @@ def delete_mailbox(*, mailbox: Mailbox, now: datetime) -> None:
         healing.move(mailbox, PAUSED, reason="Deleted.", now=now, actor="person")
     mailbox.retired_at, mailbox.phase_until, mailbox.password, mailbox.imap_password = now, None, "", ""
     mailbox.save(update_fields=["retired_at", "phase_until", "password", "imap_password"])
+    MailboxGrant.objects.filter(mailbox=mailbox).delete()
     ImapWatch.objects.filter(mailbox=mailbox).delete()

@@ -9,10 +9,11 @@ from outbound.fields import EncryptedField
 from outbound.ids import uuid7
 from sending.hit_models import Hit
 from sending.imap_models import ImapFolder, ImapWatch, StrayMail
+from sending.oauth_models import MailboxGrant
 
 __all__ = [
-    "Domain", "Hit", "ImapFolder", "ImapWatch", "Lane", "Mailbox", "Message", "MessageBody", "SandboxDelivery",
-    "SendCounter", "StateTransition", "StrayMail", "Thread",
+    "Domain", "Hit", "ImapFolder", "ImapWatch", "Lane", "Mailbox", "MailboxGrant", "Message", "MessageBody",
+    "SandboxDelivery", "SendCounter", "StateTransition", "StrayMail", "Thread",
 ]  # fmt: skip
 
 
@@ -91,6 +92,11 @@ class Mailbox(WorkspaceOwned, Health):
         TLS = "tls"
         NONE = "none"
 
+    class SignIn(models.TextChoices):
+        PASSWORD = "password"  # noqa: S105  a word
+        GOOGLE = "google"
+        MICROSOFT = "microsoft"
+
     email = models.CharField(max_length=254)
     display_name = models.CharField(max_length=120, blank=True, default="")
     domain = models.ForeignKey(Domain, on_delete=models.PROTECT, related_name="mailboxes")
@@ -101,6 +107,8 @@ class Mailbox(WorkspaceOwned, Health):
     username = models.CharField(max_length=254, blank=True, default="")
     # Of SMTP; a vendor's API key where one sends.
     password = EncryptedField(blank=True, default="")
+    # By password, or by a person's consent (MailboxGrant), for SMTP and IMAP alike.
+    sign_in = models.CharField(max_length=10, choices=SignIn, default=SignIn.PASSWORD)
     # Where its mail is read; blank: nowhere. User name and password are those of SMTP where these are blank.
     imap_host = models.CharField(max_length=253, blank=True, default="")
     imap_port = models.PositiveIntegerField(default=993)

@@ -13,14 +13,15 @@ from leads.models import Lead, Suppression
 from leads.services import suppress
 from outbound.api.errors import Conflict, Invalid
 from outbound.clock import lease_now
-from sending import healing, ledger
+from sending import healing, ledger, oauth
 from sending.imap_watch import Watcher
 from sending.inbox import receive
 from sending.letters import public_url, rfc_message_id, tracking_url, unsubscribe_url
-from sending.mailboxes import refuse_too_much, resume_mailbox
+from sending.mailboxes import resume_mailbox
 from sending.models import Domain, Lane, Mailbox, Message, MessageBody, Thread
 from sending.parked import decide_unknown, parked_mails
 from sending.postoffice import dispatch, drain, due_mailboxes, transport_of
+from sending.presets import refuse_too_much
 from sending.recovery import heal_due
 from sending.sandbox_world import let_answer
 
@@ -168,6 +169,7 @@ def connect_mailbox(
     if "@" not in email:
         raise Invalid.field("email", "Give an e-mail address.")
     refuse_too_much(email=email, **fields)
+    fields = {**oauth.waiting(email, fields.get("sign_in", Mailbox.SignIn.PASSWORD)), **fields}
     return _connect(
         workspace=workspace,
         email=email,
@@ -204,7 +206,8 @@ def _domain(workspace: Workspace, name: str, now: datetime) -> Domain:
 def _connect_again(mailbox: Mailbox, *, now: datetime, **fields) -> Mailbox:
     """What it had to recover from when it was deleted it recovers from now."""
     mailbox = healing.locked(mailbox.pk)
-    fields |= {"connection_status": Mailbox.Connection.ACTIVE, "connection_detail": "", "retry_connection_at": None}
+    fields = {"connection_status": Mailbox.Connection.ACTIVE, "connection_detail": "", "retry_connection_at": None,
+              **fields}  # fmt: skip
     for name, value in {**fields, "retired_at": None}.items():
         setattr(mailbox, name, value)
     if mailbox.domain.phase in healing.STOPPED:

@@ -21,6 +21,7 @@ urlpatterns = [
         MailboxViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
     ),
     path("mailboxes/<str:pk>/test", MailboxViewSet.as_view({"post": "test"})),
+    path("mailboxes/<str:pk>/authorize", MailboxViewSet.as_view({"post": "authorize"})),
     path("mailboxes/<str:pk>/pause", MailboxViewSet.as_view({"post": "pause"})),
     path("mailboxes/<str:pk>/resume", MailboxViewSet.as_view({"post": "resume"})),
     path("mailboxes/<str:pk>/transitions", MailboxViewSet.as_view({"get": "transitions"})),

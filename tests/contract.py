@@ -281,6 +281,7 @@ EXAMPLES = {
     "update_mailbox": Example(at=lambda c: c.mailbox.id, body=lambda c: {"display_name": "Ann", "daily_limit": 20}),
     "delete_mailbox": Example(at=lambda c: c.unused_mailbox.id, status=204),
     "test_mailbox": Example(at=lambda c: c.mailbox.id),
+    "authorize_mailbox": Example(at=lambda c: c.mailbox.id, body=lambda c: {"vendor": "google"}),
     "pause_mailbox": Example(at=lambda c: c.mailbox.id),
     "resume_mailbox": Example(at=lambda c: c.paused_mailbox.id),
     "list_domains": Example(),

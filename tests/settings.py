@@ -20,7 +20,9 @@ FOREIGN = (
     "ALLOWED_HOSTS",
     "DEBUG",
     "FAILPOINTS",
-)
+    *(f"{vendor}_OAUTH_{what}" for vendor in ("GOOGLE", "MICROSOFT")
+      for what in ("CLIENT_ID", "CLIENT_SECRET", "BASE_URL", "TENANT")),
+)  # fmt: skip
 
 for name in FOREIGN:
     os.environ.pop(name, None)
@@ -52,3 +54,5 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 DISPATCH_THREADS = 1
 # No worker runs beside a test that would answer.
 REPLY_WAIT_SECONDS = 0
+# Set up for the contract; what speaks to them names a server of its own.
+GOOGLE_OAUTH_CLIENT_ID, GOOGLE_OAUTH_CLIENT_SECRET = "client-1", "client-secret-canary-77"

@@ -16,8 +16,10 @@ from typing import Any
 
 from django.conf import settings
 
+from sending import oauth
 from sending.providers import net
 from sending.providers.imap_wire import Client, Wire
+from sending.providers.smtp_wire import without, xoauth2
 from sending.raw_mail import MAX_BYTES
 
 logger = logging.getLogger(__name__)
@@ -45,6 +47,10 @@ class ImapTrouble(Exception):
 
 class Refused(ImapTrouble):
     """The server said no to one command; the connection is as it was."""
+
+
+class NoConsent(ImapTrouble):
+    """The vendor gives no token. Its sentence is ours, and tells nothing of any mail server."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +84,13 @@ def check(mailbox: Any) -> tuple[bool, str]:
         session.connect()
     except ImapTrouble as trouble:
         logger.info("IMAP check failed: %s %s", trouble.code, trouble)
-        return False, CHECK_FAILED
+        return False, str(trouble) if isinstance(trouble, NoConsent) else CHECK_FAILED
     session.close()
     return True, CHECK_WORKS
 
 
 class ImapSession:
-    """One connection. `mailbox` needs imap_host, imap_port, imap_security, and a user name and a password.
+    """One connection. `mailbox` needs imap_host, imap_port, imap_security, and user name and password, or a consent.
 
     `seconds` bounds all of it together; without, each step has IMAP_STEP_TIMEOUT_SECONDS of its own.
     """
@@ -94,8 +100,28 @@ class ImapSession:
         self.finish = time.monotonic() + seconds if seconds else None
         self.wire: Wire | None = None
         self.idling = False
+        self.token = ""  # of a person's consent
 
     def connect(self) -> None:
+        """Connect, encrypt, sign in. A token that the server does not take is renewed once."""
+        self._take_token()
+        try:
+            self._enter()
+        except ImapTrouble as trouble:
+            if not self.token or trouble.code != "auth_failed":
+                raise
+            self._take_token(refused=self.token)
+            self._enter()
+
+    def _take_token(self, *, refused: str = "") -> None:
+        if not oauth.uses_consent(self.mailbox):
+            return
+        try:
+            self.token = oauth.token_for(self.mailbox, refused=refused, seconds=self._deadline() - time.monotonic())
+        except oauth.NoToken as none:
+            raise NoConsent(none.code, none.sentence) from None
+
+    def _enter(self) -> None:
         try:
             with self._step():
                 self._greet()
@@ -126,15 +152,19 @@ class ImapSession:
 
     def _sign_in(self, client: Client) -> None:
         name, secret = credentials(self.mailbox)
+        secret = self.token or secret
         try:
-            if client.has_capability("AUTH=PLAIN"):
+            if self.token:
+                client.wire.sign_in_with_token(name, secret)
+            elif client.has_capability("AUTH=PLAIN"):
                 client.plain_login(name, secret)
             else:
                 client.login(name, secret)
         except imaplib.IMAP4.abort:
             raise
         except (imaplib.IMAP4.error, UnicodeEncodeError) as error:
-            raise ImapTrouble("auth_failed", f"The server did not accept the sign-in: {error}"[:300]) from error
+            said = without(str(error), secret, f"\0{name}\0{secret}", xoauth2(name, secret))
+            raise ImapTrouble("auth_failed", f"The server did not accept the sign-in: {said}"[:300]) from None
 
     # --- what is there ------------------------------------------------------------------------------------------------
 

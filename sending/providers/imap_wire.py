@@ -5,6 +5,7 @@ a deadline counts every byte of a step (a time-out per read lets one byte per 20
 may cost so many bytes and no more (a literal is as long as the server says it is).
 """
 
+import base64
 import imaplib
 import logging
 import ssl
@@ -14,7 +15,7 @@ from typing import Any
 from imapclient import IMAPClient
 
 from sending.providers import net
-from sending.providers.smtp_wire import tls_context
+from sending.providers.smtp_wire import tls_context, xoauth2
 
 LINE_BYTES = 2_000_000  # an answer to SEARCH is one line
 CHUNK = 16 * 1024
@@ -55,6 +56,21 @@ class Wire(imaplib.IMAP4):
             self.encrypt()
             self._get_capabilities()  # what was learned in clear is forgotten (RFC 9051 6.2.1)
         return typ, data
+
+    def sign_in_with_token(self, username: str, token: str) -> None:
+        """AUTHENTICATE XOAUTH2, its one message in the command itself where the server takes that (SASL-IR, RFC 4959).
+
+        Raises imaplib's errors. A refusal begins as a continuation with details in it; an empty line is the documented
+        answer (developers.google.com/workspace/gmail/imap/xoauth2-protocol), and brings the NO.
+        """
+        message = base64.b64encode(xoauth2(username, token).encode())
+        at_once = "SASL-IR" in self.capabilities
+        self.literal = _Once(b"" if at_once else message).answer
+        args = ["XOAUTH2", message.decode("ascii")] if at_once else ["XOAUTH2"]
+        typ, data = self._simple_command("AUTHENTICATE", *args)
+        if typ != "OK":
+            raise self.error(data[-1].decode("utf-8", "replace"))
+        self.state = "AUTH"
 
     def left(self) -> float:
         left = self.until - time.monotonic()
@@ -104,6 +120,17 @@ class Wire(imaplib.IMAP4):
     def shutdown(self) -> None:
         self.pending = b""
         self.sock.close()
+
+
+class _Once:
+    """Answers the first continuation with `message`, every other with an empty line."""
+
+    def __init__(self, message: bytes):
+        self.message = message
+
+    def answer(self, _challenge: bytes) -> bytes:
+        message, self.message = self.message, b""
+        return message
 
 
 class Client(IMAPClient):

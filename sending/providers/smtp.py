@@ -13,10 +13,11 @@ from typing import Any
 
 from django.conf import settings
 
+from sending import oauth
 from sending.providers import net
 from sending.providers.base import NotAccepted, Parcel, SendResult
-from sending.providers.smtp_replies import readable, result_of
-from sending.providers.smtp_wire import OutOfTurn, Wire, on_the_wire
+from sending.providers.smtp_replies import AUTH_FAILED, readable, result_of
+from sending.providers.smtp_wire import OutOfTurn, Wire, on_the_wire, without, xoauth2
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +34,12 @@ CHECK_FAILED = (
 CHECK_WORKS = "The mail server accepted the sign-in."
 
 
+class NoConsent(NotAccepted):
+    """The vendor gives no token. Its sentence is ours, and tells nothing of any mail server."""
+
+
 class Smtp:
-    """The transport. `mailbox` needs email, smtp_host, smtp_port, smtp_security, username, password."""
+    """The transport. `mailbox` needs email, smtp_host, smtp_port, smtp_security, username, password, sign_in."""
 
     name = "smtp"
 
@@ -49,7 +54,7 @@ class Smtp:
             session.connect()
         except NotAccepted as refused:
             logger.info("Mailbox check failed: %s %s", refused.result.code, refused.result.detail)
-            return False, CHECK_FAILED
+            return False, refused.result.detail if isinstance(refused, NoConsent) else CHECK_FAILED
         session.close()
         return True, CHECK_WORKS
 
@@ -63,6 +68,8 @@ class SmtpSession:
         self.handoff: SmtpHandoff | None = None
         self.down: SendResult | None = None
         self.finish = 0.0  # the monotonic moment by which everything before the dot is over
+        self.token = ""  # of a person's consent
+        self.renewed = False  # for the message at hand: a refused token is renewed once
 
     def prepare(self, parcel: Parcel) -> "SmtpHandoff":
         """Everything but the dot. Raises NotAccepted; takes at most BEFORE_DOT_SECONDS."""
@@ -72,13 +79,16 @@ class SmtpSession:
         if self.down is not None:
             raise NotAccepted(self.down)
         self.finish = time.monotonic() + min(BEFORE_DOT_SECONDS, settings.SMTP_STEP_TIMEOUT_SECONDS * 4 / 3)
+        self.renewed = False
         if not self.is_ready():
             self.connect()
         try:
-            self.say(parcel)
-        except OSError as error:
-            self.drop()
-            raise NotAccepted(trouble(error)) from error
+            self.up_to_the_dot(parcel)
+        except NotAccepted as refused:
+            if not self.may_renew(refused.result):
+                raise
+            self.connect()  # the token ended while the connection was open
+            self.up_to_the_dot(parcel)
         self.handoff = SmtpHandoff(self, self.connected())
         return self.handoff
 
@@ -103,17 +113,46 @@ class SmtpSession:
     def connect(self) -> None:
         """Connect, encrypt, sign in. What fails here fails the session: `down` repeats it without another attempt."""
         try:
+            self.enter()
+        except NotAccepted as refused:
+            if self.may_renew(refused.result):
+                self.connect()
+                return
+            self.down = refused.result
+            raise
+
+    def enter(self) -> None:
+        try:
+            self.take_token()
             self.greet()
             self.encrypt()
             self.sign_in()
-        except NotAccepted as refused:
+        except NotAccepted:
             self.drop()
-            self.down = refused.result
             raise
-        except (OSError, net.AddressRefused) as error:
+        except (OSError, net.AddressRefused, ValueError) as error:
             self.drop()
-            self.down = trouble(error)
-            raise NotAccepted(self.down) from error
+            raise NotAccepted(trouble(error)) from error
+
+    def take_token(self) -> None:
+        """Before the connection is made: it need not wait for the vendor, and is not needed without a token."""
+        if not oauth.uses_consent(self.mailbox):
+            return
+        refused, left = self.token if self.renewed else "", self.finish - time.monotonic()
+        try:
+            self.token = oauth.token_for(self.mailbox, refused=refused, seconds=left)
+        except oauth.NoToken as none:
+            result = SendResult("try_later", code=none.code, detail=none.sentence, retry_after=none.retry_after,
+                                blame="connection")  # fmt: skip
+            raise NoConsent(result) from None
+
+    def may_renew(self, refused: SendResult) -> bool:
+        """Whether another token may help: once for each message, and only while nothing of it is past its dot."""
+        if self.renewed or not self.token or refused.code != AUTH_FAILED:
+            return False
+        self.renewed = True
+        self.drop()
+        return True
 
     def greet(self) -> None:
         box = self.mailbox
@@ -145,11 +184,19 @@ class SmtpSession:
         self.hello()
 
     def sign_in(self) -> None:
-        if not self.mailbox.username:
+        box, wire = self.mailbox, self.next_step()
+        if self.token:
+            name, secret = box.username or box.email, self.token
+            code, text = wire.sign_in_with_token(name, secret)
+        elif box.username:
+            name, secret = box.username, box.password
+            code, text = wire.sign_in(name, secret)
+        else:
             return
-        code, text = self.next_step().sign_in(self.mailbox.username, self.mailbox.password)
         if code != 235:
-            raise NotAccepted(result_of("auth", code, readable(text)))
+            # What a server says ends on the record; one that repeats what it was told must not put a secret there.
+            said = without(readable(text), secret, f"\0{name}\0{secret}", xoauth2(name, secret) if self.token else "")
+            raise NotAccepted(result_of("auth", code, said))
 
     def is_ready(self) -> bool:
         """Whether the connection of the last message serves for the next; it is dropped if not."""
@@ -171,6 +218,13 @@ class SmtpSession:
         self.wire = None
 
     # --- the message --------------------------------------------------------------------------------------------------
+
+    def up_to_the_dot(self, parcel: Parcel) -> None:
+        try:
+            self.say(parcel)
+        except OSError as error:
+            self.drop()
+            raise NotAccepted(trouble(error)) from error
 
     def say(self, parcel: Parcel) -> None:
         wire, body = self.connected(), on_the_wire(parcel.raw)

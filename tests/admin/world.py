@@ -18,7 +18,7 @@ from sending import services as post
 from sending.hits import note_hit
 from sending.inbound import read_mail
 from sending.mailboxes import pause_mailbox, resume_mailbox
-from sending.models import ImapFolder, ImapWatch, Message
+from sending.models import ImapFolder, ImapWatch, MailboxGrant, Message
 from sending.strays import note_unmatched
 
 CANARY = "canary-4f1c-must-never-be-shown"
@@ -103,6 +103,9 @@ def _a_rest(mailbox, now) -> None:
 
 def _reading(mailbox, name: str, now) -> None:
     """As if it had been looked into: a test workspace reads nobody's mail."""
+    MailboxGrant.objects.create(
+        workspace=mailbox.workspace, mailbox=mailbox, vendor="google", refresh_token=CANARY, access_token=CANARY
+    )
     watch = ImapWatch.objects.create(workspace=mailbox.workspace, mailbox=mailbox, sent_folder=f"{name} Sent")
     ImapFolder.objects.create(workspace=mailbox.workspace, watch=watch, name=f"{name} INBOX", uidvalidity=1, uid=7)
     raw = f"From: Zoe <zoe@{name.lower()}.test>\nMessage-ID: <z@{name.lower()}.test>\nSubject: Hi\n\nHi".encode()

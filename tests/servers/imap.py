@@ -17,10 +17,12 @@ import socketserver
 import ssl
 import threading
 import time
+from collections.abc import Container
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 OK = ""
+XOAUTH2 = re.compile(r"user=([^\x00-\x1f]+)\x01auth=Bearer ([!-~]+)\x01\x01")
 TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"|(\((?:[^()"]|"[^"]*"|\([^()]*\))*\))|([^\s"()]+(?:\([^()]*\)\S*)?)')
 BODY = re.compile(r"BODY\.PEEK\[(HEADER\.FIELDS \(([^)]*)\))?\](?:<(\d+)\.(\d+)>)?", re.IGNORECASE)
 
@@ -90,6 +92,9 @@ USUAL = (
 class ImapServer:
     """`tls` is a server context, used at once with `tls_first`, else after STARTTLS.
 
+    `tokens`: the access tokens that XOAUTH2 takes; it is not offered without. `sasl_ir`: whether the sign-in may
+    stand in the command itself.
+
     Seen afterwards: `connections`, `commands` (every line but the secrets), `fetched` (UIDs whose body was read),
     `sign_ins`.
     """
@@ -104,7 +109,10 @@ class ImapServer:
         tls: ssl.SSLContext | None = None,
         tls_first: bool = False,
         idle: bool = True,
+        tokens: Container[str] | None = None,
+        sasl_ir: bool = True,
     ):
+        self.tokens, self.sasl_ir = tokens, sasl_ir
         self.user, self.password, self.idle = user, password, idle
         self.folders = {name: Box(name, tuple(flags)) for name, flags in folders}
         self.script = {stage: list(a) if isinstance(a, list) else a for stage, a in (script or {}).items()}
@@ -216,6 +224,7 @@ class Conversation(socketserver.BaseRequestHandler):
         words += ["IDLE"] if self.owner.idle else []
         offers_tls = self.owner.tls and not self.encrypted
         words += ["STARTTLS", "LOGINDISABLED"] if offers_tls else ["AUTH=PLAIN"]
+        words += [] if self.owner.tokens is None else ["AUTH=XOAUTH2", *(["SASL-IR"] if self.owner.sasl_ir else [])]
         return " ".join(words).encode()
 
     def do_capability(self, args) -> None:
@@ -232,8 +241,30 @@ class Conversation(socketserver.BaseRequestHandler):
         self.enter([unquoted(token) for token in tokens(args.encode())], "LOGIN")
 
     def do_authenticate(self, args) -> None:
+        method, _, first = args.partition(" ")
+        if method.upper() == "XOAUTH2":
+            return self.consent(first)
         self.say([b"+ "])
-        self.enter(base64.b64decode(self.line()).decode().split("\0")[1:], "AUTHENTICATE")
+        return self.enter(base64.b64decode(self.line()).decode().split("\0")[1:], "AUTHENTICATE")
+
+    def consent(self, first: str) -> None:
+        """XOAUTH2 (developers.google.com/workspace/gmail/imap/xoauth2-protocol): a refusal is first a continuation with
+        details, and the client answers it with an empty line."""
+        if first and not self.owner.sasl_ir:
+            return self.say([f"{self.tag} BAD Unexpected argument".encode()])
+        if not first:
+            self.say([b"+ "])
+            first = self.line().decode()
+        found = XOAUTH2.fullmatch(base64.b64decode(first).decode())
+        self.owner.sign_ins += 1
+        if not found:
+            return self.say([f"{self.tag} BAD Invalid SASL argument".encode()])
+        if found[1] == self.owner.user and found[2] in (self.owner.tokens or ()):
+            self.known = True
+            return self.done("AUTHENTICATE", [])
+        self.say([b"+ " + base64.b64encode(b'{"status":"400","schemes":"Bearer","scope":"https://mail.google.com/"}')])
+        word = "NO [AUTHENTICATIONFAILED] Invalid credentials (Failure)" if self.line() == b"" else "BAD Cannot decode"
+        return self.say([f"{self.tag} {word}".encode()])
 
     def enter(self, pair: list[str], stage: str) -> None:
         self.owner.sign_ins += 1

@@ -10,15 +10,17 @@ several lines joined by CR LF) or one of the objects below. `body` acts after it
 import base64
 import binascii
 import contextlib
+import re
 import select
 import socket
 import socketserver
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 
 OK = ""  # the ordinary answer
+XOAUTH2 = re.compile(r"user=([^\x00-\x1f]+)\x01auth=Bearer ([!-~]+)\x01\x01")
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ class Gone(Exception):
 class ScriptedSmtp:
     """`features` are EHLO's lines; `tls` is a server context, used at once with `tls_first`, else after STARTTLS.
 
+    `tokens`: the access tokens that XOAUTH2 takes; any, without.
+
     Seen afterwards: `connections`, `commands` (every line, in order), `bodies` (mails accepted, dots still doubled),
     `dots` (how many were read), `starts` (bytes of bodies begun), `credentials` ((user, password) pairs).
     """
@@ -89,7 +93,9 @@ class ScriptedSmtp:
         features: tuple[str, ...] = ("SIZE 10000000", "8BITMIME"),
         tls: ssl.SSLContext | None = None,
         tls_first: bool = False,
+        tokens: Container[str] | None = None,
     ):
+        self.tokens = tokens
         self.script = {stage: list(a) if isinstance(a, list) else a for stage, a in (script or {}).items()}
         self.features, self.tls, self.tls_first = features, tls, tls_first
         self.connections = 0
@@ -193,12 +199,27 @@ class Conversation(socketserver.BaseRequestHandler):
 
     def auth(self, line: str) -> None:
         _, method, *first = line.split(" ")
+        if method.upper() == "XOAUTH2":
+            return self.consent(first[0])
         if method.upper() == "PLAIN":
             _, user, password = decoded(first[0]).split("\0")
         else:
             user, password = self.challenge("Username:"), self.challenge("Password:")
         self.owner.credentials.append((user, password))
-        self.act("auth")
+        return self.act("auth")
+
+    def consent(self, first: str) -> None:
+        """XOAUTH2 (developers.google.com/workspace/gmail/imap/xoauth2-protocol): a refusal is first a 334 with details,
+        and the client answers it with an empty line."""
+        found = XOAUTH2.fullmatch(decoded(first))
+        if not found:
+            return self.say("501 5.5.2 Not XOAUTH2")
+        self.owner.credentials.append((found[1], found[2]))
+        if self.owner.tokens is None or found[2] in self.owner.tokens:
+            return self.act("auth")
+        self.say("334 " + base64.b64encode(b'{"status":"401","schemes":"bearer"}').decode())
+        self.owner.commands.append(said := self.line().decode("latin-1").rstrip("\r\n"))
+        return self.say("535 5.7.8 Username and Password not accepted" if said == "" else "501 5.5.2 Cannot decode")
 
     def challenge(self, word: str) -> str:
         self.say("334 " + base64.b64encode(word.encode()).decode())

@@ -6,12 +6,12 @@ from outbound.secret_rotation import rotate
 
 def bind(apps, schema_editor):
     """Secrets of before were bound to no row: they are sealed for theirs. What no key opens stays as it is."""
-    for model in apps.get_app_config("apikeys").get_models():
+    for model in apps.get_app_config("sending").get_models():
         for column in model._meta.local_concrete_fields:
             if isinstance(column, EncryptedField):
                 rotate(model, column)
 
 
 class Migration(migrations.Migration):
-    dependencies = [("apikeys", "0004_sandbox_seed")]
+    dependencies = [("sending", "0014_tracking")]
     operations = [migrations.RunPython(bind, migrations.RunPython.noop)]
