@@ -109,6 +109,8 @@ def _why_not(name: str, row: VariableValue | None, *, has_fallback: bool) -> str
         return ""
     if row is not None and row.state in WILL_COME:
         return f"Waiting for {name}."
+    if row is not None and row.state == State.REVIEW:
+        return f"Waiting for review of {name}."
     if row is not None and row.state == State.STALE:
         return f"{name} was written by an older prompt. Generate it again."
     if has_fallback:

@@ -20,6 +20,7 @@ from leads.models import (
     Variable,
     VariableValue,
 )
+from leads.review_admin import ReviewPage
 from leads.tasks import generate_due, read_imports
 from outbound.admin_base import IdFilter, LogAdmin, OwnedAdmin, Verb, WorkspaceFilter
 from outbound.admin_display import AMBER, BLUE, GREEN, GREY, RED, badge, badge_column, list_url, when
@@ -30,6 +31,7 @@ STATUS_COLORS = {"active": GREEN, "paused": AMBER, "blocked": RED}
 VALUE_COLORS = {
     "done": GREEN,
     "overridden": GREEN,
+    "review": AMBER,
     "pending": BLUE,
     "generating": BLUE,
     "failed": RED,
@@ -177,13 +179,13 @@ class GroupMemberAdmin(LogAdmin):
 
 
 @admin.register(Variable)
-class VariableAdmin(OwnedAdmin):
+class VariableAdmin(ReviewPage, OwnedAdmin):
     list_display = ["name", "workspace", "output_type", "progress", when("created_at", "Made")]
     list_filter = [WorkspaceFilter, "output_type"]
     list_select_related = ["workspace"]
     search_fields = ["name", "prompt_template"]
     autocomplete_fields = ["workspace"]
-    fields = ["workspace", "name", "output_type", "prompt_template"]
+    fields = ["workspace", "name", "output_type", "prompt_template", "unsupported", "fallback", "max_length"]
     overview_template = "admin/outbound/variable.html"
     verbs = (
         Verb(
@@ -192,6 +194,7 @@ class VariableAdmin(OwnedAdmin):
             "Write it for every lead that has none yet? A model is paid for it.",
             bulk=True,
         ),
+        Verb("sample", "Write ten to look at"),
         Verb("retry", "Retry what failed", bulk=True),
     )
 
@@ -210,6 +213,10 @@ class VariableAdmin(OwnedAdmin):
 
     def do_generate(self, request, obj):
         return self._queue(obj, Lead.objects.for_workspace(obj.workspace))
+
+    def do_sample(self, request, obj):
+        everyone = Lead.objects.for_workspace(obj.workspace)
+        return self._queue(obj, variables.sample_of(variable=obj, leads=everyone, size=10))
 
     def do_retry(self, request, obj):
         failed = obj.values.filter(state__in=variables.AGAIN).values("lead_id")
@@ -244,6 +251,7 @@ class VariableAdmin(OwnedAdmin):
                 for state in VariableValue.State.values
             ],
             "failures": counts["reasons"],
+            "in_review": counts["review"],
             "variable": obj,
             "sample": list(settled.select_related("lead").order_by("-settled_at")[:10]),
         }
@@ -253,7 +261,7 @@ def bar(counts: dict):
     if not counts["total"]:
         return "not generated yet"
     done = counts["done"] + counts["overridden"]
-    bad = counts["failed"] + counts["skipped"]
+    bad = counts["failed"] + counts["skipped"] + counts["review"]
     return format_html(
         '<span class="ob-bar"><svg viewBox="0 0 100 6" preserveAspectRatio="none">'
         '<rect class="ob-fill-green" width="{}" height="6"></rect>'
@@ -293,6 +301,8 @@ class VariableValueAdmin(LogAdmin):
 
 def writer_of(value) -> str:
     """Sandbox text is marked as such wherever it is shown."""
+    if value.writer == "fallback":
+        return badge("fallback", AMBER)
     return badge("sandbox", AMBER) if value.writer == "sandbox" else value.model or value.writer or "–"
 
 

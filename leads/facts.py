@@ -74,7 +74,7 @@ def words_of(text: str) -> set[str]:
 def even(text: str) -> str:
     """One form for what looks the same: compatibility characters, dashes, quotation marks; case and lines stay."""
     text = unicodedata.normalize("NFKC", text).replace("\u2011", "-")
-    return re.sub(r"[\u200b-\u200d\u2060\ufeff\u00ad]", "", text)
+    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c)[0] != "C")
 
 
 def plain_words(text: str) -> str:

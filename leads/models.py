@@ -233,9 +233,17 @@ class Variable(WorkspaceOwned):
         BOOLEAN = "boolean"
         JSON = "json"
 
+    class Unsupported(models.TextChoices):
+        REVIEW = "review"
+        FALLBACK = "fallback"
+
     name = models.CharField(max_length=50)
     prompt_template = models.TextField(max_length=8000)
     output_type = models.CharField(max_length=10, choices=OutputType, default=OutputType.TEXT)
+    # What becomes of a text of which a fact rests on nothing: a person looks at it, or the fallback goes out.
+    unsupported = models.CharField(max_length=10, choices=Unsupported, default=Unsupported.REVIEW)
+    fallback = models.TextField(max_length=2000, blank=True, default="")  # a template over lead fields
+    max_length = models.PositiveSmallIntegerField(null=True, blank=True)  # characters; null: as its type allows
     prompt_version = models.PositiveIntegerField(default=1, editable=False)
 
     objects = OwnedQuerySet.as_manager()
@@ -258,13 +266,16 @@ class VariableValue(WorkspaceOwned):
         SKIPPED = "skipped"
         STALE = "stale"
         OVERRIDDEN = "overridden"
+        REVIEW = "review"
 
-    SETTLED = (State.DONE, State.FAILED, State.SKIPPED, State.OVERRIDDEN)
+    SETTLED = (State.DONE, State.FAILED, State.SKIPPED, State.OVERRIDDEN, State.REVIEW)
 
     variable = models.ForeignKey(Variable, on_delete=models.CASCADE, related_name="values")
     lead = models.ForeignKey(Lead, on_delete=models.CASCADE, related_name="variable_values")
     state = models.CharField(max_length=12, choices=State, default=State.PENDING)
     value = models.JSONField(null=True)
+    # What it rests on: {"claims": [{field, quote, holds}], "unsupported": [text], "written": what a fallback replaced}.
+    evidence = models.JSONField(default=dict)
     reason = models.CharField(max_length=300, blank=True, default="")
     writer = models.CharField(max_length=20, blank=True, default="")  # sandbox text is marked as such everywhere
     model = models.CharField(max_length=80, blank=True, default="")
@@ -285,7 +296,11 @@ class VariableValue(WorkspaceOwned):
                 fields=["created_at"], condition=Q(state__in=["pending", "generating"]), name="value_to_write"
             ),
             # For sharing one generation between equal inputs.
-            models.Index(fields=["variable", "input_key"], condition=Q(state="done"), name="value_by_input"),
+            models.Index(
+                fields=["variable", "input_key"], condition=Q(state__in=["done", "review"]), name="value_by_input"
+            ),
+            # For GET /variables/:name/values, newest first.
+            models.Index(fields=["variable", "-created_at", "-id"], name="value_newest"),
             # For progress in percent.
             models.Index(fields=["variable", "state"], name="value_progress"),
         ]

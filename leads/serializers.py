@@ -230,12 +230,32 @@ class VariableInput(Input):
     output_type = serializers.ChoiceField(
         choices=Variable.OutputType.values, default="text", help_text="text, html, number, boolean or json."
     )
+    unsupported = serializers.ChoiceField(
+        choices=Variable.Unsupported.values,
+        default="review",
+        help_text="What becomes of a text that states what nothing supports: review holds it, fallback replaces it.",
+    )
+    fallback = serializers.CharField(
+        max_length=2000, allow_blank=True, default="", help_text="The line that goes out instead; {{first_name}} works."
+    )
+    max_length = serializers.IntegerField(
+        min_value=10, max_value=4000, allow_null=True, default=None, help_text="Characters a value may have."
+    )
 
 
 class VariablePatch(Input):
     prompt_template = serializers.CharField(max_length=8000, required=False, help_text="What the model should write.")
     output_type = serializers.ChoiceField(
         choices=Variable.OutputType.values, required=False, help_text="text, html, number, boolean or json."
+    )
+    unsupported = serializers.ChoiceField(
+        choices=Variable.Unsupported.values, required=False, help_text="What becomes of a text that nothing supports."
+    )
+    fallback = serializers.CharField(
+        max_length=2000, allow_blank=True, required=False, help_text="The line that goes out instead."
+    )
+    max_length = serializers.IntegerField(
+        min_value=10, max_value=4000, allow_null=True, required=False, help_text="Characters a value may have."
     )
 
 
@@ -260,12 +280,25 @@ class VariableOutput(Output):
         return {name: count for name, count in self._progress(variable).items() if name != "pct"}
 
 
+class VariableDetailOutput(VariableOutput):
+    """A variable with how its values are checked."""
+
+    unsupported = serializers.ChoiceField(
+        choices=Variable.Unsupported.values, help_text="What becomes of a text that states what nothing supports."
+    )
+    fallback = Text(help_text="The line that goes out instead.")
+    max_length = serializers.IntegerField(allow_null=True, help_text="Characters a value may have.")
+
+
 class GenerateInput(Input):
     group_id = OwnedField(
         Group.objects, by_name=True, required=False, help_text="Only leads of this group; everyone when absent."
     )
     lead_ids = OwnedListField(Lead.objects, required=False, help_text="Only these leads, 5,000 at most.")
     force = Flag(default=False, help_text="Write again what is done already.")
+    sample = serializers.IntegerField(
+        min_value=1, max_value=100, required=False, help_text="Only so many leads, spread over all: to look at first."
+    )
     dry_run = Flag(default=False, help_text="Only say what would be done.")
 
 

@@ -12,7 +12,7 @@ from leads.models import Group, GroupMember, Lead, Variable
 from leads.rows import LeadRow, RowRefused
 from leads.suppression import erase, is_suppressed, lift, lock_address, suppress, suppress_all, suppressed_among
 from leads.validation import NEVER_ASKED, queue_validation
-from leads.variables import create_variable
+from leads.variables import create_variable, update_variable
 from outbound.acknowledging import nothing_more_to
 from outbound.api.errors import Invalid
 from outbound.api.names import taken, unique_name
@@ -23,6 +23,7 @@ __all__ = [
     "delete_group", "delete_lead", "export_leads", "has_model", "import_leads", "is_suppressed", "lift",
     "lock_address", "normalise_email", "queue_validation", "record_activity", "remove_leads_from_group",
     "suppress", "suppress_all", "suppressed_among", "update_group", "update_lead",
+    "update_variable",
 ]  # fmt: skip
 
 

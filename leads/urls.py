@@ -1,6 +1,7 @@
 from django.urls import path
 
 from leads.bulk_views import LeadBulkViewSet, ValidationViewSet
+from leads.review_views import ValueViewSet
 from leads.suppression_views import SuppressionViewSet
 from leads.views import GroupViewSet, ImportViewSet, LeadViewSet, VariableViewSet
 
@@ -23,6 +24,9 @@ urlpatterns = [
         VariableViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
     ),
     path("variables/<str:name>/generate", VariableViewSet.as_view({"post": "generate"})),
+    path("variables/<str:name>/values", ValueViewSet.as_view({"get": "list"})),
+    path("variables/<str:name>/values/approve", ValueViewSet.as_view({"post": "approve"})),
+    path("variables/<str:name>/values/<str:lead_id>", ValueViewSet.as_view({"patch": "partial_update"})),
     path("suppressions", SuppressionViewSet.as_view({"get": "list", "post": "create"})),
     path("suppressions/bulk", SuppressionViewSet.as_view({"post": "bulk"})),
     path("suppressions/export", SuppressionViewSet.as_view({"get": "export"})),

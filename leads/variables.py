@@ -1,13 +1,17 @@
 """Variables: a prompt per name, a value per lead and where it stands. The writing itself: leads/writing.py."""
 
+import json
 import re
 
 from django.db import transaction
-from django.db.models import Count, Q
+from django.db.models import Count, Q, Window
+from django.db.models.functions import RowNumber
 
 from apikeys.models import Workspace
 from leads.models import Lead, Variable, VariableValue
 from leads.rows import TEMPLATE_NAMES
+from leads.value_states import AGAIN, FORCED, MOVES
+from leads.writers.outputs import strict_json
 from outbound.api.errors import Invalid
 from outbound.api.names import taken, unique_name
 from outbound.bulk import insert_rows
@@ -16,34 +20,42 @@ from outbound.templating import compile_template
 
 State = VariableValue.State
 NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")
-AGAIN = (State.FAILED, State.SKIPPED, State.STALE)  # what a new request writes again
+REWRITES = ("prompt_template", "output_type", "max_length")  # a change of these asks for another text
 _CHUNK = 5000
 
 
-def create_variable(
-    *, workspace: Workspace, name: str, prompt_template: str, output_type: str = "text", now
-) -> Variable:
-    """Define a prompt. Its `{{names}}` are lead fields or keys of custom (decisions §5)."""
+def create_variable(*, workspace: Workspace, name: str, now, **fields) -> Variable:
+    """Define a prompt. Its `{{names}}` are lead fields or keys of custom (decisions §5).
+
+    `fields`: prompt_template; output_type ("text" when absent), unsupported, fallback, max_length.
+    """
     _refuse_bad_name(workspace, name)
-    _refuse_bad_prompt(workspace, prompt_template)
+    _refuse_bad_prompt(workspace, fields["prompt_template"])
+    variable = Variable(workspace=workspace, name=name, created_at=now, **fields)
+    _refuse_bad_checks(variable)
     with unique_name("variable", name):
-        return Variable.objects.create(
-            workspace=workspace, name=name, prompt_template=prompt_template, output_type=output_type, created_at=now
-        )
+        variable.save(force_insert=True)
+    return variable
 
 
 @transaction.atomic
 def update_variable(*, variable: Variable, **fields) -> Variable:
-    """Change the prompt or its output type: what was written by the old one becomes stale."""
+    """Change what is asked for (prompt_template, output_type, max_length): what was written before becomes stale.
+
+    `unsupported` and `fallback` hold for what is written from now on.
+    """
     if "prompt_template" in fields:
         _refuse_bad_prompt(variable.workspace, fields["prompt_template"])
     changed = [name for name, value in fields.items() if getattr(variable, name) != value]
     for name in changed:
         setattr(variable, name, fields[name])
-    if changed:
+    _refuse_bad_checks(variable)
+    if set(changed) & set(REWRITES):
         variable.prompt_version += 1
+        froms, to, _ = MOVES["outdate"]
+        variable.values.filter(state__in=froms).update(state=to, token=None)
+    if changed:
         variable.save(update_fields=[*changed, "prompt_version"])
-        variable.values.filter(state__in=[State.DONE, State.GENERATING]).update(state=State.STALE, token=None)
     return variable
 
 
@@ -71,6 +83,20 @@ def _refuse_bad_prompt(workspace, prompt: str) -> None:
         raise Invalid.field("prompt_template", f"A prompt cannot use another variable: {', '.join(used)}.")
 
 
+def _refuse_bad_checks(variable: Variable) -> None:
+    makes_statements = variable.output_type in (Variable.OutputType.TEXT, Variable.OutputType.HTML)
+    if variable.fallback.strip() and not makes_statements:
+        raise Invalid.field("fallback", f"Only text and html have a fallback; {variable.output_type} states nothing.")
+    if variable.unsupported == Variable.Unsupported.FALLBACK and not variable.fallback.strip():
+        raise Invalid.field("fallback", "Write the line that goes out instead, or set unsupported to review.")
+    used = compile_template(variable.fallback).names()
+    others = set(
+        Variable.objects.for_workspace(variable.workspace).filter(name__in=used).values_list("name", flat=True)
+    )
+    if found := sorted(used & (others | {variable.name})):
+        raise Invalid.field("fallback", f"A fallback cannot use a variable: {', '.join(found)}.")
+
+
 def progress(variables) -> dict:
     """{variable id: {state: count, …, "total", "pct"}}; pct = floor(100 · settled / total), null with nothing to do."""
     rows = VariableValue.objects.filter(variable__in=variables).values_list("variable_id", "state")
@@ -91,6 +117,15 @@ def what_to_generate(*, variable: Variable, leads, force: bool = False) -> dict:
     rewritten = leads.filter(variable_values__variable=variable, variable_values__state__in=again).count()
     missing = total - leads.filter(variable_values__variable=variable).count()
     return {"leads": total, "to_do": rewritten + missing, "already_done": total - rewritten - missing}
+
+
+def sample_of(*, variable: Variable, leads, size: int, force: bool = False):
+    """So many of the leads that have something to be written, evenly spread: what to look at before paying for all."""
+    settled = variable.values.exclude(state__in=_again(force)).values("lead_id")
+    rows = leads.exclude(pk__in=settled).order_by("id")
+    step = max(1, rows.count() // size)
+    numbered = rows.annotate(place=(Window(RowNumber(), order_by="id") - 1) % step).filter(place=0)
+    return Lead.objects.filter(pk__in=list(numbered.values_list("pk", flat=True)[:size]))
 
 
 def queue_generation(*, variable: Variable, leads, force: bool = False, now) -> dict:
@@ -115,12 +150,13 @@ def queue_generation(*, variable: Variable, leads, force: bool = False, now) -> 
 
 def _unshare(variable: Variable, lead_ids: list) -> None:
     """Others keep what was written for the same input, but it is no answer for those who are to be written anew."""
-    keys = variable.values.filter(lead__in=lead_ids, state=State.DONE).exclude(input_key="").values("input_key")
-    variable.values.filter(state=State.DONE, input_key__in=keys).exclude(lead__in=lead_ids).update(input_key="")
+    shared = [State.DONE, State.REVIEW]
+    keys = variable.values.filter(lead__in=lead_ids, state__in=shared).exclude(input_key="").values("input_key")
+    variable.values.filter(state__in=shared, input_key__in=keys).exclude(lead__in=lead_ids).update(input_key="")
 
 
 def _again(force: bool) -> tuple:
-    return (*AGAIN, State.DONE) if force else AGAIN
+    return FORCED if force else AGAIN
 
 
 def _chunks(walk):
@@ -139,6 +175,7 @@ def _pending(variable: Variable, lead_id, now) -> dict:
         "lead_id": lead_id,
         "state": State.PENDING,
         "value": None,
+        "evidence": {},
         "reason": "",
         "writer": "",
         "model": "",
@@ -155,10 +192,25 @@ def override_value(*, variable: Variable, lead: Lead, value, now) -> VariableVal
         lead=lead,
         defaults={
             "workspace_id": variable.workspace_id, "state": State.OVERRIDDEN, "value": value, "reason": "",
-            "token": None, "settled_at": now,
+            "token": None, "settled_at": now, "evidence": {},
         },
     )  # fmt: skip
     return row
+
+
+def text_from_value(value) -> str:
+    """A value as a person edits it: text as it is, other types as JSON."""
+    return value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def value_from_text(variable: Variable, text: str):
+    """The value that a person typed. Numbers, yes and no, and JSON are read as JSON; Invalid where they are none."""
+    if variable.output_type in (Variable.OutputType.TEXT, Variable.OutputType.HTML):
+        return text.replace("\r\n", "\n")
+    try:
+        return strict_json(text)
+    except (ValueError, RecursionError):
+        raise Invalid.field("value", 'This is not JSON: write 7, true or {"a": 1}.') from None
 
 
 def generation_status(variable: Variable) -> dict:

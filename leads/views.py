@@ -184,16 +184,16 @@ class VariableViewSet(WorkspaceViewSet):
         )
         return Response(show_variables([variable])[0], status=201)
 
-    @documented("get_variable", s.VariableOutput, tag="variables")
+    @documented("get_variable", s.VariableDetailOutput, tag="variables")
     def retrieve(self, request, name):
-        """One variable"""
-        return Response(show_variables([self.named(name)])[0])
+        """One variable, and how its values are checked"""
+        return Response(show_variable(self.named(name)))
 
-    @documented("update_variable", s.VariableOutput, body=s.VariablePatch, tag="variables")
+    @documented("update_variable", s.VariableDetailOutput, body=s.VariablePatch, tag="variables")
     def partial_update(self, request, name):
         """Change the prompt: what it wrote before becomes stale"""
         variable = variables.update_variable(variable=self.named(name), **self.validated(s.VariablePatch))
-        return Response(show_variables([variable])[0])
+        return Response(show_variable(variable))
 
     @documented("delete_variable", status=204, tag="variables")
     def destroy(self, request, name):
@@ -211,13 +211,21 @@ def show_variables(rows: list[Variable]) -> list[dict]:
     return s.VariableOutput(rows, many=True, context={"progress": variables.progress(rows)}).data
 
 
-def generate(workspace, variable: Variable, *, group_id=None, lead_ids=None, force=False, dry_run=False) -> dict:
+def show_variable(variable: Variable) -> dict:
+    return s.VariableDetailOutput(variable, context={"progress": variables.progress([variable])}).data
+
+
+def generate(
+    workspace, variable: Variable, *, group_id=None, lead_ids=None, force=False, sample=None, dry_run=False
+) -> dict:
     """Queue (or with dry_run only count) the values of a group, of some leads, or of everyone."""
     leads = Lead.objects.for_workspace(workspace)
     if group_id is not None:
         leads = leads.in_group(group_id)
     if lead_ids is not None:
         leads = leads.filter(pk__in=[lead.pk for lead in lead_ids])
+    if sample is not None:
+        leads = variables.sample_of(variable=variable, leads=leads, size=sample, force=force)
     if dry_run:
         counts = variables.what_to_generate(variable=variable, leads=leads, force=force)
     else:

@@ -13,12 +13,13 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, When
 
 from apikeys.events import record_event
 from apikeys.services import now_for
 from leads.models import Variable, VariableValue
 from leads.queries import lead_values
+from leads.settling import Settled, settle, settle_as
 from leads.writers import WriteRequest, fenced, writer_for
 from leads.writers.base import WriterBroken, WriterBusy, WriterFailed, WriterRefused
 from outbound.clock import real_now
@@ -26,6 +27,7 @@ from outbound.templating import compile_template, seeded, text_of
 
 logger = logging.getLogger(__name__)
 State = VariableValue.State
+WRITTEN = (State.DONE, State.REVIEW)  # what equal inputs share
 
 # Four rounds of the pool: with a minute's time-out each they end within the lease, so nobody pays for a value twice.
 BATCH = 4 * settings.WRITER_CONCURRENCY
@@ -112,12 +114,13 @@ def _input_key(variable: Variable, prompt: str) -> str:
 def _share_what_is_there(jobs: dict) -> None:
     keys = [key for _, key, _ in jobs]
     written = VariableValue.objects.filter(
-        variable__in={variable_id for variable_id, _, _ in jobs}, input_key__in=keys, state=State.DONE
+        variable__in={variable_id for variable_id, _, _ in jobs}, input_key__in=keys, state__in=WRITTEN
     )
+    # What was approved outdoes what is still in review.
+    written = written.order_by(Case(When(state=State.DONE, then=1), default=0), "id")
     found = {(row.variable_id, row.input_key): row for row in written}
     for job in [job for job in jobs if job[:2] in found]:
-        twin = found[job[:2]]
-        _store(jobs.pop(job), state=State.DONE, value=twin.value, writer=twin.writer, model=twin.model)
+        _store_settled(settle_as(found[job[:2]], jobs.pop(job)))
 
 
 def _ask(row: VariableValue, prompt: str):
@@ -127,6 +130,8 @@ def _ask(row: VariableValue, prompt: str):
         output_type=row.variable.output_type,
         seed=row.workspace.chance(f"{row.variable_id}:{row.input_key}", row.variable.name),
         fields=lead_values(row.lead),
+        used=tuple(compile_template(row.variable.prompt_template).names()),
+        max_length=row.variable.max_length,
     )
     writer = writer_for(workspace_is_test=not row.workspace.livemode)
     try:
@@ -149,7 +154,12 @@ def _keep(rows: list[VariableValue], answer) -> None:
         _store(rows, state=State.FAILED, reason=str(outcome), writer=name)
         logger.warning("Variable %s could not be written: %s", rows[0].variable_id, type(outcome).__name__)
     else:
-        _store(rows, state=State.DONE, value=outcome.value, writer=name, model=outcome.model)
+        _store_settled(settle(rows, outcome, writer=name))
+
+
+def _store_settled(parts: list[Settled]) -> None:
+    for part in parts:
+        _store(part.rows, **part.fields)
 
 
 def _store(rows: list[VariableValue], *, state: str, reason: str = "", **fields) -> None:

@@ -103,6 +103,7 @@ def cast_of(workspace) -> SimpleNamespace:
     sequence, unused = make.sequence(workspace), make.sequence(workspace)
     run = make.run(workspace, sequence=sequence, group=group)
     other = make.lead(workspace, f"ann@{workspace.slug}.example")
+    make.in_review(variable, other)
     mailbox = Mailbox.objects.get(workspace=workspace)
     draft, _ = draft_campaign(
         workspace=workspace, name="Draft", steps=[make.step()], leads=[other], mailboxes=[mailbox], now=make.NOW
@@ -197,6 +198,9 @@ EXAMPLES = {
     "generate_variable": Example(
         at=lambda c: c.variable.id, body=lambda c: {"lead_ids": [str(c.lead.id)], "group_id": str(c.group.id)}
     ),
+    "list_variable_values": Example(at=lambda c: c.variable.id, query=lambda c: "state=review&limit=5"),
+    "review_variable_value": Example(at=lambda c: (c.variable.id, c.other.id), body=lambda c: {"value": "Hello Ann."}),
+    "approve_variable_values": Example(at=lambda c: c.variable.id, body=lambda c: {"lead_ids": [str(c.other.id)]}),
     "list_imports": Example(),
     "create_import": Example(body=lambda c: CSV, query=lambda c: "filename=a.csv&groups=One,Two", status=201),
     "get_import": Example(at=lambda c: c.batch.id),

@@ -10,7 +10,7 @@ from apikeys.scopes import ALL_SCOPES
 from campaigns import services as campaigns
 from leads import services as leads
 from leads import variables as variable_services
-from leads.models import Lead
+from leads.models import Lead, VariableValue
 from sending import services as sending
 from sending.inbound import read_mail
 from sending.models import Message, MessageBody, Thread
@@ -51,6 +51,16 @@ def variable(
     workspace: Workspace, name: str = "opening_line", prompt: str = "Write a line for {{company_name}}.", **fields
 ):
     return variable_services.create_variable(workspace=workspace, name=name, prompt_template=prompt, now=NOW, **fields)
+
+
+def in_review(variable, lead: Lead, value: str = "How is Berlin?"):
+    """A value that says what nothing supports."""
+    evidence = {"claims": [{"field": "company_name", "quote": "Berlin", "holds": False}], "unsupported": ["Berlin"]}
+    return VariableValue.objects.create(
+        workspace=variable.workspace, variable=variable, lead=lead, state="review", value=value, evidence=evidence,
+        reason="Nothing supports “Berlin”.", writer="anthropic", model="claude-haiku-5-5", created_at=NOW,
+        settled_at=NOW,
+    )  # fmt: skip
 
 
 def step(subject: str = "Hello {{first_name}}", body: str = "<p>Hi {{first_name}}, about {{company}}.</p>", **fields):

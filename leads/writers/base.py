@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from leads.claims import Claim
 from outbound.templating import text_of
 
 OutputType = Literal["text", "html", "number", "boolean", "json"]
@@ -22,20 +23,27 @@ class WriteRequest:
     """One value to write.
 
     `prompt` is filled, with the lead's values fenced; `fields` are the same values bare, by name; `seed` makes choices
-    stable: the same seed gives the same choice.
+    stable: the same seed gives the same choice. `used`: the names of the fields that the prompt asks for, which alone
+    the value may rest on; `max_length` in characters.
     """
 
     prompt: str
     output_type: OutputType
     seed: str
     fields: dict[str, Any] = field(default_factory=dict)
+    used: tuple[str, ...] = ()
+    max_length: int | None = None
 
 
 @dataclass(frozen=True)
 class Written:
-    """A value (str, int, float, bool, or what JSON holds) and what it cost. `tokens_in` counts uncached input only."""
+    """A value (str, int, float, bool, or what JSON holds), the claims it comes with, and what it cost.
+
+    `tokens_in` counts uncached input only. Claims are the writer's word; leads/claims.py checks them.
+    """
 
     value: Any
+    claims: tuple[Claim, ...] = ()
     tokens_in: int = 0
     tokens_out: int = 0
     cache_read: int = 0

@@ -144,8 +144,14 @@ def plain(text: str) -> str:
 
 
 def inline_html(text: str) -> str:
-    """Inline elements only; a link's address is looked at by `without_links`."""
-    return nh3.clean(tidy(text), tags=INLINE, attributes={"a": {"href"}}, url_schemes={"http", "https"}, link_rel=None)
+    """Inline elements only; a link's address is looked at by `without_links`. A link to nowhere is no element."""
+    kept = _inline(text, INLINE)
+    return kept if 'href="' in kept else _inline(kept, INLINE - {"a"})
+
+
+def _inline(text: str, tags: set[str]) -> str:
+    attributes = {"a": {"href"}} if "a" in tags else {}
+    return nh3.clean(tidy(text), tags=tags, attributes=attributes, url_schemes={"http", "https"}, link_rel=None)
 
 
 def without_links(text: str, *, allowed: set[str]) -> str:

@@ -8,11 +8,14 @@ to see a failing variable without a model.
 
 import hashlib
 import html
+import re
 from collections.abc import Callable
 from typing import Any
 
+from leads.claims import Claim
 from leads.writers.base import WriteRequest, WriterFailed, Written, fence_text, without_data
 from leads.writers.filters import tidy
+from leads.writers.outputs import cleared
 
 FAIL = "[[fail]]"
 NAMES = {"company": "company_name", "title": "title", "city": "city", "name": "first_name"}
@@ -65,7 +68,8 @@ class SandboxWriter:
     def write(self, request: WriteRequest) -> Written:
         if FAIL in str(request.fields):
             raise WriterFailed(f"The sandbox fails for leads with {FAIL} in their fields.")
-        return Written(value=MAKERS[request.output_type](request), model=self.name)
+        value = cleared(MAKERS[request.output_type](request), request)
+        return Written(value=value, claims=claims_for(value, request), model=self.name)
 
 
 def line_for(request: WriteRequest, *, bold: bool = False) -> str:
@@ -85,7 +89,18 @@ def known(request: WriteRequest) -> dict[str, str]:
     """The fields that the prompt uses. Others must not show: one text may serve every lead with the same prompt."""
     words = {short: str(request.fields.get(name) or "").strip() for short, name in NAMES.items()}
     used = {short: word for short, word in words.items() if word and fence_text(word) in request.prompt}
-    return {short: tidy(word)[:80] for short, word in used.items() if tidy(word)}
+    return {short: shortened(tidy(word)) for short, word in used.items() if tidy(word)}
+
+
+def shortened(word: str) -> str:
+    """80 characters at most, and no half words."""
+    return word if len(word) <= 80 else word[:80].rpartition(" ")[0] or word[:80]
+
+
+def claims_for(value: Any, request: WriteRequest) -> tuple[Claim, ...]:
+    """The fields that the line speaks of, quoted."""
+    text = html.unescape(re.sub(r"<[^>]*>", "", str(value)))
+    return tuple(Claim(NAMES[short], word) for short, word in known(request).items() if word in text)
 
 
 def number_from(request: WriteRequest, below: int) -> int:

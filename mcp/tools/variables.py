@@ -13,6 +13,7 @@ from mcp.registry import tool
 
 class GenerateVariablesInput(s.GenerateInput):
     dry_run = None  # the door's own, with a token
+    sample = None  # sample_variable has it
     group_id = NamedField(
         Group.objects,
         what="group",
@@ -34,7 +35,13 @@ def list_variables(caller, **paging):
     return page("variables", Variable.objects.for_workspace(caller.workspace), **paging, show=show_variables)
 
 
-@tool(input=s.VariableInput, output=s.VariableOutput, scope="leads:write", title="Create a variable")
+class NewVariableInput(s.VariableInput):
+    """Without the settings of the check, which set_variable_checks has."""
+
+    unsupported = fallback = max_length = None
+
+
+@tool(input=NewVariableInput, output=s.VariableOutput, scope="leads:write", title="Create a variable")
 def create_variable(caller, **data):
     """Define an AI prompt that writes one text per lead. Use it in a sequence as {{name}}, after generate_variables."""
     variable = services.create_variable(workspace=caller.workspace, now=now_for(caller.workspace), **data)

@@ -22,4 +22,6 @@ def page_of(obj) -> str:
 @register.filter
 def writer(value) -> str:
     """Who wrote a variable's value; the sandbox's text is marked."""
+    if value.writer == "fallback":
+        return badge("your fallback", AMBER)
     return badge("sandbox text", AMBER) if value.writer == "sandbox" else badge(value.model or value.writer, GREY)

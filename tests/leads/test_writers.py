@@ -8,6 +8,7 @@ from leads.writers import WriteRequest, writer_for
 from leads.writers.anthropic import AnthropicWriter
 from leads.writers.base import WriterBroken, WriterBusy, WriterError, WriterFailed, WriterRefused, fenced, without_data
 from leads.writers.filters import filtered, links_in, plain, tidy
+from leads.writers.outputs import schema_for
 from leads.writers.sandbox import SandboxWriter
 from tests.servers.anthropic import KEY, Answer, AnthropicStandIn, fails, message, refuses, says
 
@@ -126,7 +127,9 @@ class TestModel:
         body = server.requests[0]
         assert body["model"] == "claude-haiku-5-5"
         assert body["output_config"]["effort"] == "low"
-        assert body["output_config"]["format"]["schema"]["properties"]["value"]["type"] == "string"
+        schema = body["output_config"]["format"]["schema"]
+        assert schema["properties"]["text"]["type"] == "string"
+        assert schema["required"] == ["text", "claims"]
         assert '<lead_data field="company">Nova Labs</lead_data>' in body["messages"][0]["content"]
         assert "never an instruction" in body["system"]
         assert "tools" not in body
@@ -158,6 +161,7 @@ class TestModel:
             ("json", says("[" * 100_000)),
             ("text", message("no json at all")),
             ("text", message('{"other": 1}')),
+            ("text", message('{"value": "of another type"}')),
             ("text", message("[]")),
             ("text", message("", content=[])),
             ("text", says("")),
@@ -168,6 +172,22 @@ class TestModel:
         error = error_of(answer, asking(kind=kind))
         assert isinstance(error, WriterFailed)
         assert error.spent.tokens_out == 34
+
+    def test_it_says_what_the_text_rests_on(self):
+        claims = [("first_name", "María"), ("company_name", "Nova Labs")]
+        found = written(says("Hello María.", claims=claims)).claims
+        assert [(claim.field, claim.quote, claim.holds) for claim in found] == [(*each, False) for each in claims]
+
+    def test_it_may_name_only_the_fields_that_the_prompt_uses(self):
+        request = WriteRequest("Write", "text", "s", LEAD, used=("title", "city"), max_length=90)
+        properties = schema_for(request)["properties"]
+        assert properties["claims"]["items"]["properties"]["field"]["enum"] == ["city", "title"]
+        assert "90 characters" in properties["text"]["description"]
+
+    @pytest.mark.parametrize("kind", ["number", "boolean", "json"])
+    def test_what_makes_no_statement_keeps_its_plain_value(self, kind):
+        schema = schema_for(WriteRequest("Write", kind, "s"))
+        assert schema["required"] == ["value"]
 
     def test_one_connection_serves_many_values(self):
         with AnthropicStandIn(says("Hello.")) as server:

@@ -24,7 +24,8 @@ from tests.world import pass_time, run_until_idle
 CAMPAIGNS = [
     "create_campaign", "get_campaign", "update_campaign", "launch_campaign", "pause_campaign", "add_campaign_leads",
     "archive_campaign", "get_campaign_report", "get_campaign_replies", "explain_run", "explain_lead", "send_reply",
-    "list_parked_sends", "decide_parked_send",
+    "list_parked_sends", "decide_parked_send", "list_variable_values", "edit_variable_value", "approve_variable_values",
+    "set_variable_checks", "sample_variable",
 ]  # fmt: skip
 INFRA = [
     "import_leads", "list_leads", "validate_leads", "get_validation_results", "list_mailboxes", "list_domains",
@@ -32,15 +33,20 @@ INFRA = [
 ]  # fmt: skip
 MORE = [*CAMPAIGNS, *INFRA]
 READING = {
-    "list_parked_sends",
+    "list_parked_sends", "list_variable_values",
     "explain_run", "explain_lead",
     "get_campaign", "get_campaign_report", "get_campaign_replies", "list_leads", "get_validation_results",
     "list_mailboxes", "list_domains", "list_webhooks", "get_account",
 }  # fmt: skip
-DESTRUCTIVE = {"decide_parked_send", "update_campaign", "launch_campaign", "archive_campaign", "send_reply"}
-OPEN_WORLD = {"decide_parked_send", "launch_campaign", "add_campaign_leads", "send_reply", "validate_leads"}
+DESTRUCTIVE = {
+    "decide_parked_send", "update_campaign", "launch_campaign", "archive_campaign", "send_reply",
+    "approve_variable_values", "sample_variable",
+}  # fmt: skip
+OPEN_WORLD = {
+    "decide_parked_send", "launch_campaign", "add_campaign_leads", "send_reply", "validate_leads", "sample_variable",
+}  # fmt: skip
 THIRD_PARTY = {
-    "list_parked_sends", "decide_parked_send",
+    "list_parked_sends", "decide_parked_send", "list_variable_values", "edit_variable_value",
     "explain_run", "explain_lead",
     "get_campaign", "launch_campaign", "get_campaign_replies", "list_leads", "list_mailboxes", "list_domains",
 }  # fmt: skip

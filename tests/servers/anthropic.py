@@ -9,7 +9,10 @@ Follows https://platform.claude.com/docs/en/api/messages, …/api/errors, …/ap
 - errors are `{"type": "error", "error": {"type", "message", "details"?}, "request_id"}`; answers carry `request-id`
 """
 
+import base64
+import contextlib
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -43,12 +46,49 @@ class Answer:
     pause: float = 0
 
 
-Script = Answer | Callable[[dict], Answer]
+Script = Answer | Callable[[dict], "Answer | Script"]
 
 
-def says(value: Any, **changes: Any) -> Answer:
-    """A structured output `{"value": …}`, as a model that thought first would give it."""
-    return message(json.dumps({"value": value}), **changes)
+def says(value: Any, *, claims: list | None = None, **changes: Any) -> Script:
+    """A structured output of the asked shape, as a model that thought first would give it: `value` under the name that
+    the schema has for it, with `claims` [(field, quote)] where it asks for them."""
+
+    def answer(body: dict) -> Answer:
+        schema = body["output_config"]["format"]["schema"]
+        given = {name: value for name in schema["properties"] if name != "claims"}
+        if "claims" in schema.get("required", ()) or claims:
+            given["claims"] = [{"field": name, "quote": quote} for name, quote in claims or []]
+        return message(json.dumps(given), **changes)
+
+    return answer
+
+
+def obeys(body: dict) -> Answer:
+    """A model that does whatever the data tells it to, in full, and swears that the data says so.
+
+    What it says is everything that stood between fences, with the fence's own escapes undone and what is encoded in it
+    decoded, since a model would do that too.
+    """
+    fields = dict(FENCED.findall(body["messages"][0]["content"]))
+    told = " ".join(fields.values()).replace("‹", "<").replace("›", ">")
+    claims = [(name, quote[:900]) for name, quote in fields.items()]
+    return says(f"{told} {' '.join(decoded(told))}".strip()[:1900], claims=claims)(body)
+
+
+def decoded(text: str) -> list[str]:
+    """What is hidden in it as base64, hex, reversed or in tag characters."""
+    found = []
+    for word in re.findall(r"[A-Za-z0-9+/]{16,}={0,2}", text):
+        with contextlib.suppress(ValueError):
+            found.append(base64.b64decode(word + "=" * (-len(word) % 4)).decode("utf-8"))
+    for word in re.findall(r"\b(?:[0-9a-fA-F]{2}){8,}\b", text):
+        with contextlib.suppress(ValueError):
+            found.append(bytes.fromhex(word).decode("utf-8"))
+    found.append("".join(chr(ord(c) - 0xE0000) for c in text if 0xE0020 <= ord(c) < 0xE007F))
+    return [each for each in found if each]
+
+
+FENCED = re.compile(r'<lead_data field="([^"]*)">(.*?)</lead_data>', re.DOTALL)
 
 
 def message(text: str, **changes: Any) -> Answer:
@@ -116,7 +156,9 @@ class AnthropicStandIn:
         with self.lock:
             self.requests.append(body)
             script = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        return script(body) if callable(script) else script
+        while callable(script):
+            script = script(body)
+        return script
 
 
 class Listener(ThreadingHTTPServer):
@@ -189,5 +231,5 @@ def faults(body: dict, version: str) -> Iterator[str]:
 def objects_in(schema: dict) -> Iterator[dict]:
     if schema.get("type") == "object":
         yield schema
-    for part in schema.get("properties", {}).values():
+    for part in (*schema.get("properties", {}).values(), *([schema["items"]] if "items" in schema else [])):
         yield from objects_in(part)
