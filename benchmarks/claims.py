@@ -38,6 +38,18 @@ def rounds(sides: dict[str, Callable[[], Run]], *, count: int = ROUNDS) -> Round
 
 
 @dataclass(frozen=True)
+class Figure:
+    """What was measured, where nothing is promised."""
+
+    name: str
+    text: str
+    holds = True
+
+    def line(self) -> str:
+        return f"{self.name}: {self.text} · ok"
+
+
+@dataclass(frozen=True)
 class Claim:
     """One sentence with a bound, and what was measured."""
 

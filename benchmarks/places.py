@@ -32,17 +32,22 @@ def database():
 @contextmanager
 def product(**more: str):
     """The environment of a process of the product on an empty, migrated database and a data folder of its own."""
-    with database() as url, tempfile.TemporaryDirectory(prefix="outbound-bench-") as home:
-        env = {name: value for name, value in os.environ.items() if name in OURS} | {
+    with database() as url, folder() as env:
+        env |= {"DATABASE_URL": url, **more}
+        subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=env, check=True)
+        yield env
+
+
+@contextmanager
+def folder():
+    """The environment of a process of the product that needs no database, on a data folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="outbound-bench-") as home:
+        yield {name: value for name, value in os.environ.items() if name in OURS} | {
             "OUTBOUND_HOME": home,
-            "DATABASE_URL": url,
             "DJANGO_SETTINGS_MODULE": "outbound.settings",
             "OUTBOUND_PRIVATE_NETWORKS": "127.0.0.0/8",
             "LOG_LEVEL": "WARNING",
-            **more,
         }
-        subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=env, check=True)
-        yield env
 
 
 @contextmanager

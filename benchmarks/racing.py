@@ -41,7 +41,7 @@ def race(side: str, *args, env: dict, processes: int = 1) -> Run:
     try:
         for racer in racers:
             _line(racer, side)
-        with BackendWatch(env["DATABASE_URL"]) as backends:
+        with BackendWatch(env.get("DATABASE_URL", "")) as backends:
             began = time.monotonic()
             for racer in racers:
                 racer.stdin.write("go\n")
@@ -52,7 +52,7 @@ def race(side: str, *args, env: dict, processes: int = 1) -> Run:
     finally:
         for racer in racers:
             racer.stdin.close()
-            racer.wait(30)
+            racer.wait(300)
             racer.stdout.close()
 
 
@@ -103,7 +103,7 @@ def _cpu_of(database: bytes) -> dict[str, int]:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             title = (folder / "cmdline").read_bytes()
-            if title.startswith(b"postgres:") and database in title:
+            if database and title.startswith(b"postgres:") and database in title:
                 fields = (folder / "stat").read_text().rpartition(")")[2].split()
                 found[folder.name] = int(fields[11]) + int(fields[12])
         except OSError:

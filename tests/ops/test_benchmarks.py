@@ -5,8 +5,9 @@ import os
 import psycopg
 import pytest
 
-from benchmarks import places, send, tick
-from benchmarks.claims import Claim, Rounds, rounds
+from benchmarks import __main__ as command
+from benchmarks import classify, places, send, tick
+from benchmarks.claims import Claim, Figure, Rounds, rounds
 from benchmarks.racing import Run
 
 
@@ -51,3 +52,18 @@ class TestOnPostgreSQL:
     def test_ticking(self):
         (claim,) = tick.measure(False, due=20, few=100, many={200: 1.3}, count=2)
         assert claim.measured > 0
+
+
+def test_the_command_prints_a_line_a_claim_and_says_when_one_misses(capsys, monkeypatch):
+    missing = Claim("send", 1.5, 2, at_least=True, note="slow")
+    monkeypatch.setattr(command, "ALL", {"send": lambda full: [missing], "tick": lambda full: [Figure("tick", "7 ms")]})
+    assert command.main(["tick"]) == 0
+    assert command.main([]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "tick: 7 ms · ok", "send: 1.50 × (≥ 2) · slow · MISS", "tick: 7 ms · ok"
+    ]  # fmt: skip
+
+
+def test_reading_what_came_in_is_measured_without_a_database():
+    (figure,) = classify.measure(False, times=1, count=1)
+    assert figure.line().endswith("ok")
