@@ -3,6 +3,7 @@
 import pytest
 
 from tests import make
+from tests.faults.forked import kill_the_rest
 from tests.sending.conftest import live, post, queue  # noqa: F401
 from tests.servers.scripted_smtp import ScriptedSmtp
 
@@ -13,3 +14,4 @@ def server(live):  # noqa: F811
     with ScriptedSmtp() as running:
         make.mailbox(live, smtp_host="127.0.0.1", smtp_port=running.port, smtp_security="none")
         yield running
+        kill_the_rest()

@@ -52,6 +52,15 @@ class Operations:
         return operation
 
 
+_living: list["Child"] = []
+
+
+def kill_the_rest() -> None:
+    """Those that a test which failed has left: one that is stopped may hold locks that the next test waits for."""
+    for child in list(_living):
+        child.kill()
+
+
 class Child:
     """`work` in a process of its own. `die_before`: the operation it does not live to begin. `faults`: failpoints."""
 
@@ -60,6 +69,7 @@ class Child:
         self.pid = os.fork()
         if self.pid == 0:
             self._run(work, die_before, faults)
+        _living.append(self)
 
     def _run(self, work: Callable, die_before: int, faults: str) -> None:
         """Never returns: what pytest would do next is not this process's business."""
@@ -81,10 +91,15 @@ class Child:
         while time.monotonic() < give_up_at:
             pid, status = os.waitpid(self.pid, os.WNOHANG | (os.WUNTRACED if stopped else 0))
             if pid:
-                return _word(status)
+                return self._ended(_word(status))
             time.sleep(0.002)
         self.kill()
         raise AssertionError("The process did not end.")
+
+    def _ended(self, word: str) -> str:
+        if word != "stopped":
+            _living.remove(self)
+        return word
 
     def go_on(self) -> str:
         os.kill(self.pid, signal.SIGCONT)
@@ -93,6 +108,7 @@ class Child:
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
+        self._ended("killed")
 
 
 def _word(status: int) -> str:
