@@ -89,12 +89,21 @@ def by_secret_or_signature(connection: IngestConnection, headers: Mapping[str, s
 
 def by_standard_webhook(connection: IngestConnection, headers: Mapping[str, str], body: bytes) -> str | None:
     """The dedupe key, from the signed id, or None. Standard Webhooks, at most 300 s old."""
-    message_id = headers.get("webhook-id", "")
+    return _signed(connection, headers, body, prefix="webhook")
+
+
+def by_svix(connection: IngestConnection, headers: Mapping[str, str], body: bytes) -> str | None:
+    """The same scheme under its older names (https://docs.svix.com/receiving/verifying-payloads/how-manual)."""
+    return _signed(connection, headers, body, prefix="svix")
+
+
+def _signed(connection: IngestConnection, headers: Mapping[str, str], body: bytes, *, prefix: str) -> str | None:
+    message_id = headers.get(f"{prefix}-id", "")
     good = connection.secret.startswith(PREFIX) and is_signed(
         connection.secret,
         message_id=message_id,
-        timestamp=headers.get("webhook-timestamp", ""),
-        signatures=headers.get("webhook-signature", ""),
+        timestamp=headers.get(f"{prefix}-timestamp", ""),
+        signatures=headers.get(f"{prefix}-signature", ""),
         body=body,
         now=real_now().timestamp(),
     )

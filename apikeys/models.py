@@ -260,6 +260,7 @@ class IngestConnection(WorkspaceOwned):
 
     class Source(models.TextChoices):
         CLAY = "clay"
+        RESEND = "resend"
         BILLING = "billing"
 
     workspace = models.ForeignKey(Workspace, null=True, on_delete=models.CASCADE, related_name="+")

@@ -39,6 +39,7 @@ def _ticks() -> dict:
         "domains of leads to validate are asked for": _every(60, "leads.validate_due"),
         "webhooks go out, those that failed again": _every(10, "apikeys.deliver_webhooks"),
         "leads that others posted are taken in": _every(30, "leads.read_clay"),
+        "what Resend posted is taken in": _every(30, "sending.read_resend"),
         "what billing posted is applied": _every(30, "apikeys.read_billing"),
         "old webhooks are forgotten": _every(3600, "apikeys.forget_old_webhooks"),
         "answers kept for repeated requests are forgotten": _every(3600, "apikeys.forget_old_responses"),

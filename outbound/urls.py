@@ -12,6 +12,7 @@ from leads.ingest import clay_ingest
 from mcp.views import McpView
 from outbound.account import AccountViewSet
 from outbound.api.errors import error_page
+from sending.ingest import resend_ingest
 from sending.oauth_views import begin_consent, consent_given
 from sending.public_views import click, open_image, unsubscribe_page
 
@@ -40,6 +41,7 @@ urlpatterns = [
     re_path(r"^api/mcp/?$", McpView.as_view()),
     path("api/docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
     path("api/ingest/clay/<str:connection_id>", clay_ingest),
+    path("api/ingest/resend/<str:connection_id>", resend_ingest),
     path("api/ingest/billing/<str:connection_id>", billing_ingest),
     re_path(r"^(api|\.well-known|register)(/|$)", no_such_api),
     path("u/<str:token>", unsubscribe_page, name="unsubscribe"),

@@ -67,6 +67,11 @@ def take_in(
     return _store_once(original, mail, raw, now)
 
 
+def take_report(original: Message, mail: Inbound, *, now: datetime) -> Taken:
+    """A bounce or complaint that a vendor tells of, with no mail to read, in the words of one that was read."""
+    return _store_once(original, mail, b"", now)
+
+
 def _store_once(original: Message, mail: Inbound, raw: bytes, now: datetime) -> Taken:
     mailbox = original.mailbox
     if Message.objects.filter(mailbox=mailbox, rfc_message_id=mail.message_id[:998], direction="out").exists():
@@ -199,6 +204,7 @@ def _on_bounce(message: Message, mail: Inbound, original: Message, lead: Lead | 
 
 def _on_complaint(message: Message, mail: Inbound, original: Message, lead: Lead | None, now: datetime) -> None:
     _log(message, "email.complained", f"{original.to_email} called it spam", now)
+    blame.note_complaint(original, now=now)
     _suppress(message, original, Suppression.Kind.COMPLAINED, "Called the mail spam.", now)
 
 

@@ -24,6 +24,7 @@ from sending.models import Domain, Mailbox, SendCounter, StateTransition
 from sending.outlook import outlook
 from sending.presets import refuse_too_much
 from sending.providers import PROVIDERS
+from sending.vendors import POLICIES, refuse_unconfirmed
 
 PHASE_COLORS = {
     "healthy": GREEN, "warning": AMBER, "paused": RED, "quarantine": RED,
@@ -72,6 +73,7 @@ class DomainAdmin(LogAdmin):
         return f"{obj.name} sends again, a few mails a day."
 
 
+SECRETS = ("password", "imap_password", "webhook_secret")
 READING = ["imap_host", ("imap_port", "imap_security"), "imap_username", "new_imap_password", "append_to_sent"]
 
 
@@ -86,6 +88,10 @@ class MailboxForm(forms.ModelForm):
     new_password = _secret("Password", "Kept encrypted, never shown. Leave it empty to keep the one there is.")
     new_imap_password = _secret("IMAP password", "Leave it empty to keep the one there is, or to use the one above.")
 
+    new_webhook_secret = _secret("Signing secret of its events", "Of a vendor: whsec_… Leave it empty to keep it.")
+    confirm_policy = forms.BooleanField(
+        label="Its policy is kept", required=False, help_text=f"At a vendor. {POLICIES['resend']}"
+    )
     warmup = forms.BooleanField(
         label="Ramp up",
         required=False,
@@ -142,6 +148,7 @@ class MailboxForm(forms.ModelForm):
             data = self.completed(workspace, email, data)
         try:
             self.refuse_unknown_vendor(data)
+            self.refuse_unconfirmed_policy(data)
             refuse_too_much(**{"email": self.instance.email, **data})
         except Invalid as refused:
             self.add_error(next(iter(refused.details)), refused.message)
@@ -168,6 +175,10 @@ class MailboxForm(forms.ModelForm):
         chosen = data.get("sign_in")
         if chosen != Mailbox.SignIn.PASSWORD and "sign_in" in self.changed_data:
             oauth_vendors.vendor_named(chosen)
+
+    def refuse_unconfirmed_policy(self, data: dict) -> None:
+        if self.instance.pk is None and data.get("workspace"):
+            refuse_unconfirmed(data["workspace"], data.get("provider") or "", data.get("confirm_policy"))
 
 
 class TroubleFilter(admin.SimpleListFilter):
@@ -209,6 +220,7 @@ class MailboxAdmin(OwnedAdmin):
     fieldsets = [
         (None, {"fields": ["workspace", "email", "display_name", ("provider", "sign_in")]}),
         ("Server", {"fields": ["smtp_host", ("smtp_port", "smtp_security"), "username", "new_password"]}),
+        ("At a vendor", {"fields": ["confirm_policy", "new_webhook_secret"]}),
         ("Reading", {"fields": READING}),
         ("Pace", {"fields": [("daily_limit", "send_gap_seconds"), "warmup"]}),
     ]
@@ -272,11 +284,13 @@ class MailboxAdmin(OwnedAdmin):
 
     def create(self, request, obj, form):
         data = dict(form.cleaned_data)
-        secrets = {name: data.pop(f"new_{name}") for name in ("password", "imap_password")}
-        return services.connect_mailbox(**data, **secrets, now=now_for(obj.workspace))
+        secrets = {name: data.pop(f"new_{name}") for name in SECRETS}
+        by = str(request.user)
+        return services.connect_mailbox(**data, **secrets, confirmed_by=by, now=now_for(obj.workspace))
 
     def update(self, request, obj, form):
         data = {name.removeprefix("new_"): form.cleaned_data[name] for name in form.changed_data}
+        data.pop("confirm_policy", None)
         change_mailbox(mailbox=obj, now=now_for(obj.workspace), **data)
 
     def changeform_view(self, request, object_id=None, form_url="", extra_context=None):

@@ -12,6 +12,7 @@ from sending.models import Domain, Mailbox
 from sending.oauth_vendors import VENDORS
 from sending.outlook import outlook
 from sending.presets import PRESETS, with_preset
+from sending.vendors import SECRET, events_path
 
 # The phase in the contract's words (decisions §4).
 SHOWN = {
@@ -20,7 +21,10 @@ SHOWN = {
 }  # fmt: skip
 STATUSES = tuple(dict.fromkeys(SHOWN.values()))
 RECOVERY = ("paused", "quarantine", "restricted_send", "warm_recovery")
-PLATFORM = "sequencer"  # what sends is ours; others' platforms come with their connections
+PLATFORM = "sequencer"  # what sends is ours
+AT_A_VENDOR = ("resend",)
+OF_A_VENDOR = ("api_key", "webhook_secret", "confirm_policy")
+OF_SMTP = ("smtp_host", "smtp_port", "smtp_security", "username", "password", "preset", "sign_in")
 
 
 class HealthOutput(Output):
@@ -52,7 +56,7 @@ class HeldProviderOutput(Output):
 class MailboxOutput(HealthOutput):
     id = serializers.CharField()
     email = serializers.CharField()
-    source_platform = serializers.SerializerMethodField(help_text="sequencer: this server sends.")
+    source_platform = serializers.SerializerMethodField(help_text="sequencer: this server sends by SMTP; resend.")
     smtp_status = serializers.SerializerMethodField(help_text="ok, degraded, failing or unknown")
     imap_status = serializers.SerializerMethodField(help_text="ok, degraded, failing, or unknown: not read over IMAP.")
     total_sent_count = serializers.IntegerField()
@@ -92,8 +96,17 @@ class MailboxOutput(HealthOutput):
         held = limits.held_providers(mailbox, mailbox.now)
         return HeldProviderOutput(held, many=True).data
 
+    policy_confirmed_at = Moment(allow_null=True, help_text="When somebody confirmed the vendor's policy.")
+    policy_confirmed_by = Text(help_text="Who: the name of a key or a person.")
+    events_path = serializers.SerializerMethodField(
+        help_text="Where the vendor is to post its events, under this server's address; null without a vendor."
+    )
+
+    def get_events_path(self, mailbox) -> str | None:
+        return events_path(mailbox)
+
     def get_source_platform(self, mailbox) -> str:
-        return PLATFORM
+        return mailbox.provider if mailbox.provider in AT_A_VENDOR else PLATFORM
 
     def get_smtp_status(self, mailbox) -> str:
         if mailbox.connection_status == Mailbox.Connection.AUTH_FAILED:
@@ -257,8 +270,18 @@ class MailboxChangeInput(Input):
         min_value=0, max_value=1440, required=False, help_text="Between two campaign mails."
     )
     warmup = Flag(required=False, help_text="Ramp up from 5 a day to daily_limit in 14 days.")
+    api_key = serializers.CharField(
+        max_length=200, required=False, write_only=True, help_text="Of the vendor. Kept encrypted and never shown."
+    )
+    webhook_secret = serializers.RegexField(
+        SECRET, required=False, write_only=True, help_text="The vendor's signing secret of events_path, whsec_…"
+    )
 
     def validate(self, attrs):
+        if "api_key" in attrs:
+            if clash := next((name for name in OF_SMTP if name in attrs), None):
+                raise serializers.ValidationError({clash: ["This is of SMTP; with an api_key a vendor sends."]})
+            attrs["password"] = attrs.pop("api_key")
         if "send_gap_minutes" in attrs:
             attrs["send_gap_seconds"] = 60 * attrs.pop("send_gap_minutes")
         return with_preset(attrs)
@@ -270,6 +293,16 @@ class MailboxInput(MailboxChangeInput):
         choices=Mailbox.SignIn.values, required=False,
         help_text="google, microsoft: without a password, once a person has consented (POST /mailboxes/:id/authorize).",
     )  # fmt: skip
+    provider = serializers.ChoiceField(
+        choices=["smtp", *AT_A_VENDOR], default="smtp", help_text="smtp, or the vendor that sends, with an api_key."
+    )
+    confirm_policy = Flag(
+        required=False, help_text="At a vendor: that you have read its policy and keep to it. The refusal names it."
+    )
 
     def validate(self, attrs):
+        given = [name for name in OF_A_VENDOR if name in attrs]
+        if given and attrs["provider"] not in AT_A_VENDOR:
+            sentence = "This is of a vendor. Name it as provider, such as resend."
+            raise serializers.ValidationError({given[0]: [sentence]})
         return super().validate(attrs | {"email": attrs["email"].lower()})

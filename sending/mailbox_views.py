@@ -10,7 +10,7 @@ from apikeys.services import now_for
 from apikeys.viewsets import WorkspaceViewSet
 from outbound.api.openapi import documented
 from outbound.api.pagination import ShortListInput, short_list
-from sending import domains, mailboxes, oauth_vendors, presets, queries, services
+from sending import domains, mailboxes, oauth_vendors, presets, queries, services, vendors
 from sending import mailbox_serializers as s
 from sending.models import Domain, Mailbox
 
@@ -63,8 +63,11 @@ class MailboxViewSet(AsksFirst, WorkspaceViewSet):
         return Response(s.TransitionOutput(queries.transitions_of(self.mailbox(pk)), many=True).data)
 
     def before_create(self):
-        self.complete = presets.completed(workspace=self.workspace, **self.validated(s.MailboxInput))
-        data = {name: value for name, value in self.complete.items() if name != "warmup"}
+        given = self.validated(s.MailboxInput)
+        vendors.refuse_unconfirmed(self.workspace, given["provider"], given.get("confirm_policy"))
+        at_vendor = given["provider"] in vendors.POLICIES
+        self.complete = given if at_vendor else presets.completed(workspace=self.workspace, **given)
+        data = {name: value for name, value in self.complete.items() if name not in vendors.NOT_OF_A_CONNECTION}
         presets.refuse_too_much(**data)
         mailboxes.refuse_a_broken_connection(mailboxes.candidate(workspace=self.workspace, **data))
 
@@ -74,11 +77,12 @@ class MailboxViewSet(AsksFirst, WorkspaceViewSet):
 
         Of the large providers the address and a secret are enough. The connection is tried first; nothing is stored
         when the server does not take the sign-in. With `sign_in` google or microsoft it waits for a person's consent.
-        An address that was deleted comes back with its threads.
+        An address that was deleted comes back with its threads. With `provider` resend and an `api_key` Resend sends:
+        the address's domain must be verified there, and `confirm_policy` says that somebody has read its policy.
         """
-        provider = "smtp" if self.workspace.livemode else "sandbox"
+        fields = self.complete if self.workspace.livemode else self.complete | {"provider": "sandbox"}
         mailbox = services.connect_mailbox(
-            workspace=self.workspace, provider=provider, now=now_for(self.workspace), **self.complete
+            workspace=self.workspace, now=now_for(self.workspace), confirmed_by=self.request.auth.name, **fields
         )
         return self.shown(mailbox, status=201)
 

@@ -14,6 +14,7 @@ from sending.models import ImapFolder, ImapWatch, Lane, Mailbox, MailboxGrant, S
 from sending.postoffice import transport_of
 from sending.presets import advice, refuse_too_much
 from sending.providers import imap
+from sending.vendors import change_secret
 
 PAUSED = "paused"
 MAY_SEND = limits.MAY_SEND
@@ -110,8 +111,7 @@ def retry_connections() -> int:
 
 def candidate(*, workspace: Workspace, email: str, **fields) -> Mailbox:
     """A mailbox that is not stored, to try its connection."""
-    provider = "smtp" if workspace.livemode else "sandbox"
-    return Mailbox(workspace=workspace, email=email, provider=provider, **fields)
+    return Mailbox(workspace=workspace, email=email, **{"provider": "smtp", **fields})
 
 
 def refuse_a_broken_connection(mailbox: Mailbox) -> None:
@@ -130,6 +130,8 @@ def refuse_a_broken_connection(mailbox: Mailbox) -> None:
 def change_mailbox(*, mailbox: Mailbox, now: datetime, **fields) -> Mailbox:
     """Write the given columns; `warmup` starts the ramp anew or ends it."""
     mailbox = healing.locked(mailbox.pk)
+    if webhook_secret := fields.pop("webhook_secret", None):
+        change_secret(mailbox, webhook_secret)
     warmup = fields.pop("warmup", None)
     if warmup is not None and warmup != is_ramping(mailbox, now):
         fields["warmup_started_at"] = now if warmup else None

@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q, UniqueConstraint
 
-from apikeys.models import OwnedQuerySet, WorkspaceOwned, check_timezone
+from apikeys.models import IngestConnection, OwnedQuerySet, WorkspaceOwned, check_timezone
 from leads.models import Lead
 from outbound.fields import EncryptedField
 from outbound.ids import uuid7
@@ -109,6 +109,12 @@ class Mailbox(WorkspaceOwned, Health):
     password = EncryptedField(blank=True, default="")
     # By password, or by a person's consent (MailboxGrant), for SMTP and IMAP alike.
     sign_in = models.CharField(max_length=10, choices=SignIn, default=SignIn.PASSWORD)
+    # At a vendor: who confirmed its policy, and where it posts what becomes of the mail.
+    policy_confirmed_at = models.DateTimeField(null=True, editable=False)
+    policy_confirmed_by = models.CharField(max_length=120, blank=True, default="", editable=False)
+    events_at = models.ForeignKey(
+        IngestConnection, null=True, on_delete=models.SET_NULL, related_name="+", editable=False
+    )
     # Where its mail is read; blank: nowhere. User name and password are those of SMTP where these are blank.
     imap_host = models.CharField(max_length=253, blank=True, default="")
     imap_port = models.PositiveIntegerField(default=993)

@@ -34,7 +34,7 @@ ABSENT = "It is not in the Sent folder, which keeps everything that is sent: it 
 
 def reconcile_by_answers() -> int:
     """All that needs no connection: parked mails that something which came in names. Returns how many were settled."""
-    named = Q(answered_by__isnull=False) | hits.asked_for()
+    named = Q(answered_by__isnull=False) | ~Q(provider_message_id="") | hits.asked_for()
     parked = Message.objects.filter(named, state=State.UNKNOWN).select_related("workspace", "lane")
     return sum(judge(message) for message in parked.distinct().order_by("committed_at", "id")[:BATCH])
 
@@ -57,7 +57,10 @@ def judge(message: Message, *, in_sent: bool | None = None, silence_proves: Call
 
 
 def is_named(message: Message) -> bool:
-    """By its id: an answer that only comes from the same person may be to another mail."""
+    """By its id: an answer that only comes from the same person may be to another mail. Or by the vendor's, which is
+    known of what was taken only."""
+    if message.provider_message_id:
+        return True
     names = [name for name in (message.rfc_message_id, message.provider_message_id) if name.startswith("<")]
     said = message.answered_by.values_list("references", flat=True)
     return any(name in references.split() for references in said for name in names)

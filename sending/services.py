@@ -24,6 +24,7 @@ from sending.postoffice import dispatch, drain, due_mailboxes, transport_of
 from sending.presets import refuse_too_much
 from sending.recovery import heal_due
 from sending.sandbox_world import let_answer
+from sending.vendors import at_vendor
 
 __all__ = [
     "Draft", "cancel_queued", "close_lane", "connect_mailbox", "decide_unknown", "dispatch", "drain", "due_mailboxes",
@@ -157,19 +158,26 @@ def _wait_while(what: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+@transaction.atomic
 def connect_mailbox(
-    *, workspace: Workspace, email: str, provider: str = "smtp", now: datetime, warmup: bool = True, **fields
-) -> Mailbox:
+    *, workspace: Workspace, email: str, provider: str = "smtp", now: datetime, warmup: bool = True,
+    confirm_policy: bool = False, confirmed_by: str = "", webhook_secret: str = "", **fields,
+) -> Mailbox:  # fmt: skip
     """A new address to send from, or one that was deleted again, on the threads it had.
 
     It ramps up to its daily limit unless `warmup` is False. `fields`: the columns of Mailbox (host, port, security,
-    user, password, limits). Invalid when the limit is more than its provider lets out.
+    user, password, limits). Invalid when the limit is more than its provider lets out, or the provider is a vendor and
+    nobody confirmed its policy (`confirm_policy`, `confirmed_by`); its API key is the `password`.
     """
     email = email.strip().lower()
     if "@" not in email:
         raise Invalid.field("email", "Give an e-mail address.")
     refuse_too_much(email=email, **fields)
     fields = {**oauth.waiting(email, fields.get("sign_in", Mailbox.SignIn.PASSWORD)), **fields}
+    fields |= at_vendor(
+        workspace=workspace, provider=provider, key=fields.get("password", ""), confirm_policy=confirm_policy,
+        confirmed_by=confirmed_by, webhook_secret=webhook_secret, now=now,
+    )  # fmt: skip
     return _connect(
         workspace=workspace,
         email=email,

@@ -4,7 +4,7 @@ from celery import shared_task
 
 from outbound.clock import real_now
 from outbound.doorbell import closing
-from sending import hits, judging, ledger, mailboxes, postoffice, recovery, strays
+from sending import feedback, hits, judging, ledger, mailboxes, postoffice, recovery, strays
 
 
 @shared_task(name="sending.drain")
@@ -35,6 +35,11 @@ def judge_replies(**_):
 @shared_task(name="sending.judge_hits")
 def judge_hits(**_):
     hits.judge_hits()
+
+
+@shared_task(name="sending.read_resend")
+def read_resend(**_):
+    feedback.read_resend(stop=closing.is_set)
 
 
 @shared_task(name="sending.forget_strays")

@@ -78,6 +78,7 @@ def mailbox(workspace: Workspace, email: str = "hi@you.example", **fields):
     fields.setdefault("warmup", False)
     fields.setdefault("send_gap_seconds", 0)
     fields.setdefault("daily_limit", 10_000)
+    fields.setdefault("confirm_policy", fields.get("provider") == "resend")
     return sending.connect_mailbox(workspace=workspace, email=email, now=NOW, **fields)
 
 

@@ -20,11 +20,11 @@ from outbound.http import Line, LineFailed
 from sending import handover
 from sending.providers import resend_api as api
 from sending.providers.base import NotAccepted, Parcel, SendResult
+from sending.providers.resend_events import TAG
 from sending.providers.smtp import refuse_bad_addresses
 
 # What Resend does not write itself. It sets its own Message-ID whatever we ask for; ours goes along for the record.
 HEADERS = ("Message-ID", "In-Reply-To", "References", "List-Unsubscribe", "List-Unsubscribe-Post")
-TAG = "message"  # comes back with every event, also with one that is here before the answer to the POST
 LONGEST_WAIT_SECONDS = 30.0  # for a turn, of the 80 before the point of no return
 CONNECT_SECONDS = 15.0
 

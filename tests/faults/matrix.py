@@ -11,13 +11,15 @@ ANSWERS = "tests/faults/test_matrix_answers.py"
 PROCESSES = "tests/faults/test_matrix_processes.py"
 SMTP = "tests/sending/test_smtp.py"
 LEDGER = "tests/sending/test_ledger.py"
-LATER = "comes with the Resend transport"
+HTTP = "tests/faults/test_http_transport.py"
+REPLAY = "tests/sending/test_replay.py"
+EVENTS = "tests/sending/test_resend_events.py"
 
 
 class Row(NamedTuple):
     fault: str
     holds: str
-    tests: tuple[str, ...] | str  # a word where there are none yet
+    tests: tuple[str, ...]
     mutants: tuple[str, ...] = ()
 
 
@@ -39,8 +41,10 @@ ROWS = {
         "killed between commit and dot", "sent again once the Sent folder proves it; parked until then",
         (f"{DEATHS}::TestF3ToF6::test_F3_killed_between_commit_and_dot",
          "tests/sending/test_reconcile.py::TestEvidence::test_absent_from_a_folder_that_proves_is_sent_again_once",
-         "tests/sending/test_reconcile.py::TestEvidence::test_absent_from_a_folder_that_proves_nothing_stays_unknown"),
-        ("commits_are_requeued",),
+         "tests/sending/test_reconcile.py::TestEvidence::test_absent_from_a_folder_that_proves_nothing_stays_unknown",
+         f"{HTTP}::test_F2_to_F6_a_send_over_http_killed_at_each_operation_arrives_once_and_none_stays_unknown",
+         f"{REPLAY}::TestWhatHoldsAnyMailHoldsThis::test_somebody_who_opted_out"),
+        ("commits_are_requeued", "asked_again_unguarded"),
     ),
     "F4": Row(
         "killed after the dot, the server took it", "never again; found and booked as sent",
@@ -51,7 +55,9 @@ ROWS = {
     ),
     "F5": Row(
         "killed after the dot, the server dropped it", "as F3",
-        (f"{DEATHS}::TestF3ToF6::test_F5_killed_after_a_dot_that_the_server_dropped",), ("commits_are_requeued",),
+        (f"{DEATHS}::TestF3ToF6::test_F5_killed_after_a_dot_that_the_server_dropped",
+         f"{HTTP}::test_F5_a_day_later_it_is_left_to_a_person"),
+        ("commits_are_requeued", "a_forgotten_key_is_asked"),
     ),
     "F6": Row(
         "killed before the outcome is committed", "as F4; after it there is nothing left to do",
@@ -66,8 +72,10 @@ ROWS = {
         (f"{EACH}::test_F7_a_reconciler_killed_at_each_operation_leaves_it_to_the_next",
          f"{EACH}::test_a_reaper_killed_at_each_operation_leaves_it_to_the_next",
          f"{EACH}::test_a_decision_killed_at_each_operation_is_made_whole_or_not_at_all",
-         "tests/sending/test_reconcile.py::TestFences::test_a_slow_reconciler_writes_nothing_about_a_later_attempt"),
-        ("no_token_in_the_reconciler",),
+         "tests/sending/test_reconcile.py::TestFences::test_a_slow_reconciler_writes_nothing_about_a_later_attempt",
+         f"{HTTP}::test_F7_who_asks_again_killed_at_each_operation_leaves_it_to_the_next",
+         f"{REPLAY}::TestFences::test_whoever_committed_it_first_and_wakes_up_writes_nothing"),
+        ("no_token_in_the_reconciler", "asked_again_under_the_old_token"),
     ),
     "F8": Row(
         "asleep for longer than its lease, before the commit", "zero rows; the socket is closed without a dot",
@@ -210,7 +218,18 @@ ROWS = {
         (f"{ANSWERS}::TestF31::test_F31_a_reply_before_our_own_commit_is_matched_and_stops_the_sequence",),
         ("only_sent_mail_is_answered",),
     ),
-    "F32": Row("a provider's webhook early, twice, out of order, forged", "states never go back; 401", LATER),
+    "F32": Row(
+        "a provider's webhook early, twice, out of order, forged", "states never go back; 401",
+        (
+            f"{EVENTS}::TestEarly::test_F32_before_the_answer_the_mail_waits_for_its_answer",
+            f"{EVENTS}::TestEarly::test_F32_should_the_answer_never_come_the_event_is_the_proof",
+            f"{EVENTS}::TestTheDoor::test_F32_the_same_event_twice_acts_once",
+            f"{EVENTS}::TestWhatFollows::test_F32_out_of_order_no_state_goes_back",
+            f"{EVENTS}::TestTheDoor::test_F32_a_forged_one_is_401_and_changes_nothing",
+            f"{EVENTS}::TestTheDoor::test_F32_one_that_is_older_or_younger_than_five_minutes_is_401",
+        ),
+        ("forged_events_are_taken",),
+    ),
     "F34": Row(
         "SIGTERM with mail in flight; old and new code together", "drained in 30 s; claims given back",
         (f"{PROCESSES}::test_F34_asked_to_end_with_mail_in_flight_it_finishes_that_mail_and_gives_the_rest_back",
@@ -224,11 +243,7 @@ def table() -> str:
     """Markdown: one line for each row, tests by their names."""
     lines = ["| | fault | must hold | shown by | tried with |", "|---|---|---|---|---|"]
     for name, row in ROWS.items():
-        tests = (
-            row.tests
-            if isinstance(row.tests, str)
-            else ", ".join(f"`{test.rpartition('::')[2]}`" for test in row.tests)
-        )
+        tests = ", ".join(f"`{test.rpartition('::')[2]}`" for test in row.tests)
         mutants = ", ".join(f"`{mutant}`" for mutant in row.mutants) or "–"
         lines.append(f"| {name} | {row.fault} | {row.holds} | {tests} | {mutants} |")
     return "\n".join(lines) + "\n"

@@ -20,6 +20,7 @@ from tests.faults import matrix
 ROOT = Path(__file__).resolve().parents[2]
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "var", "node_modules", "__pycache__", ".*_cache", ".hypothesis")
 BOOK, OFFICE, GUARDS = "sending/ledger.py", "sending/postoffice.py", "sending/guards.py"
+REPLAYS = "sending/replay.py"
 STATES, CLIENT, WIRE = "sending/states.py", "sending/providers/smtp.py", "sending/providers/smtp_wire.py"
 DEATHS, ANSWERS, SMTP, LEDGER = matrix.DEATHS, matrix.ANSWERS, matrix.SMTP, matrix.LEDGER
 
@@ -38,6 +39,22 @@ MUTANTS = {
     "commits_are_requeued": Mutant(
         ((BOOK, "move(message, State.UNKNOWN, token", "move(message, State.QUEUED, token"),),
         f"{DEATHS}::TestF3ToF6",
+    ),
+    "asked_again_unguarded": Mutant(
+        ((REPLAYS, "guards.check(departure, but_not=", "dict(departure=departure, but_not="),),
+        f"{matrix.REPLAY}::TestWhatHoldsAnyMailHoldsThis",
+    ),
+    "asked_again_under_the_old_token": Mutant(
+        ((REPLAYS, "new_token=uuid.uuid4(), ", ""),),
+        f"{matrix.REPLAY}::TestFences",
+    ),
+    "a_forgotten_key_is_asked": Mutant(
+        ((REPLAYS, "body__handed_at__gt=now - ASKED_AGAIN_FOR,", "body__handed_at__isnull=False,"),),
+        f"{matrix.REPLAY}::TestTheKey",
+    ),
+    "forged_events_are_taken": Mutant(
+        (("apikeys/webhook_signing.py", "return any(same(given, expected) for", "return any(True for"),),
+        f"{matrix.EVENTS}::TestTheDoor",
     ),
     "grace_too_short": Mutant(
         ((BOOK, "-timedelta(seconds=settings.UNKNOWN_AFTER_SECONDS)", "-timedelta(seconds=1)"),),
