@@ -12,6 +12,8 @@ def _words(text: str) -> frozenset[str]:
 # At the beginning of a sentence only. By language: English, German, French, Spanish, Italian, Portuguese, Dutch.
 STARTERS = _words(
     """
+    asked born built called chosen done found given grown known left met noted noticed picked seen sent spent
+    spotted taken told understood wanted won written
     a about above according across actually additionally admittedly after again all almost alongside already also
     although always amazing amid among an and another any anyone anything are aren't around as aside ask at away
     back based be because been before behind being below beneath beside besides best better between beyond big both
