@@ -13,7 +13,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from apikeys import services, webhook_admin  # noqa: F401  registers its pages
 from apikeys.events import EVENT_KINDS
-from apikeys.models import ApiKey, Event, Membership, StoredResponse, Workspace
+from apikeys.models import ApiKey, Event, Membership, Notice, StoredResponse, Workspace
 from apikeys.scopes import SCOPES
 from outbound.admin_base import KEEPERS, LogAdmin, OwnedAdmin, SecretAdmin, Verb, WorkspaceFilter
 from outbound.admin_display import AMBER, BLUE, GREEN, GREY, RED, badge, when
@@ -95,10 +95,28 @@ class MembershipAdmin(OwnedAdmin):
     list_select_related = ["user", "workspace"]
     search_fields = ["user__username", "user__email", "workspace__name"]
     autocomplete_fields = ["workspace", "user"]
-    fields = ["workspace", "user", "role"]
+    fields = ["workspace", "user", "role", "notices"]
 
     def may_act(self, request, obj=None):
+        """Everybody may say whether they want notices, and nothing else."""
+        return request.user.is_superuser or (isinstance(obj, Membership) and obj.user_id == request.user.pk)
+
+    def get_readonly_fields(self, request, obj=None):
+        return [] if request.user.is_superuser else ["workspace", "user", "role"]
+
+    def has_delete_permission(self, request, obj=None):
         return request.user.is_superuser
+
+
+@admin.register(Notice)
+class NoticeAdmin(LogAdmin):
+    workspace_path = "member__workspace_id"
+    ordering = ("-created_at", "id")
+    list_display = ["summary", "kind", "member", "state", "detail", "created_at", "sent_at"]
+    list_filter = [WorkspaceFilter, "kind", "state"]
+    list_select_related = ["member__user", "member__workspace"]
+    search_fields = ["summary"]
+    fields = ["member", "kind", "summary", "state", "detail", "tries", "due_at", "sent_at", "created_at"]
 
 
 @admin.register(User)

@@ -39,6 +39,7 @@ EVENT_KINDS = {
     "email.clicked": "A person clicked a link of a mail, as far as can be told",
     "reply.received": "A reply came in",
     "mailbox.paused": "A mailbox was paused",
+    "mailbox.auth_failed": "A mailbox cannot sign in to its server, or cannot trust it: it waits for a person",
     "mailbox.entered_quarantine": "A paused mailbox has cooled down: its domain's DNS is checked",
     "mailbox.entered_restricted_send": "A mailbox sends a few mails a day again",
     "mailbox.entered_warm_recovery": "A mailbox sends more each day again",

@@ -11,8 +11,15 @@ from django.db import models
 from django.db.models import Q, UniqueConstraint
 from django.utils.timezone import now
 
+from apikeys.notice_models import Notice
 from outbound.fields import EncryptedField
 from outbound.ids import uuid7
+
+__all__ = [
+    "ApiKey", "Event", "IngestConnection", "IngestedMessage", "Membership", "Notice", "OwnedQuerySet", "StoredResponse",
+    "WebhookDelivery", "WebhookEndpoint", "Workspace", "WorkspaceOwned", "check_timezone", "new_opt_out_key",
+    "new_seed",
+]  # fmt: skip
 
 
 def check_timezone(name: str) -> None:
@@ -62,6 +69,8 @@ class Workspace(models.Model):
     clock_offset = models.DurationField(default=timedelta)
     # Once a webhook endpoint was made this stays set: every event asks it before it asks for endpoints.
     has_webhooks = models.BooleanField(default=False, editable=False)
+    # Events up to here were looked at for the owners' notices; by its own clock.
+    noticed_until = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=now, editable=False)
 
     class Meta:
@@ -109,6 +118,9 @@ class Membership(WorkspaceOwned):
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role, default=Role.MEMBER)
+    notices = models.BooleanField(
+        default=True, help_text="Mails to an owner when replies wait, a mailbox is in trouble or a mail is parked."
+    )
 
     objects = OwnedQuerySet.as_manager()
 

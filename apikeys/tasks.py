@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from apikeys import billing, idempotency, inbound, webhook_delivery
+from apikeys import billing, idempotency, inbound, notices, webhook_delivery
 from outbound.clock import real_now
 
 
@@ -16,6 +16,11 @@ def deliver_webhooks(**_):
     webhook_delivery.deliver_due()
 
 
+@shared_task(name="apikeys.tell_owners")
+def tell_owners(**_):
+    notices.tell_owners(now=real_now())
+
+
 @shared_task(name="apikeys.read_billing")
 def read_billing(**_):
     billing.read_billing()
@@ -25,3 +30,4 @@ def read_billing(**_):
 def forget_old_webhooks(**_):
     webhook_delivery.forget_old_deliveries(now=real_now())
     inbound.forget_old_messages(now=real_now())
+    notices.forget_old_notices(now=real_now())

@@ -38,6 +38,7 @@ def _ticks() -> dict:
         "files of leads are read in, those of dead workers too": _every(30, "leads.read_imports"),
         "domains of leads to validate are asked for": _every(60, "leads.validate_due"),
         "webhooks go out, those that failed again": _every(10, "apikeys.deliver_webhooks"),
+        "owners are told what needs them": _every(60, "apikeys.tell_owners"),
         "leads that others posted are taken in": _every(30, "leads.read_clay"),
         "what Resend posted is taken in": _every(30, "sending.read_resend"),
         "what billing posted is applied": _every(30, "apikeys.read_billing"),

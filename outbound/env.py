@@ -99,6 +99,21 @@ def ended_when_idle(options: dict, *, seconds: int) -> dict:
     return {**options, "options": f"{options.get('options', '')} {bound}".strip()}
 
 
+def env_mail_server(name: str) -> dict:
+    """Django's settings of a mail server from smtp+tls://user:password@host:587 (smtp+ssl for 465, smtp for none)."""
+    url = env_secret(name)
+    if not url:
+        return {"EMAIL_HOST": ""}
+    try:
+        found = env.email_url_config(url)
+    except (ValueError, KeyError, environ.ImproperlyConfigured):
+        found = {}
+    if not url.startswith("smtp") or not found.get("EMAIL_HOST"):
+        raise ImproperlyConfigured(f"{name} must look like smtp+tls://user:password@mail.example.com:587.")
+    known = ("EMAIL_HOST", "EMAIL_PORT", "EMAIL_HOST_USER", "EMAIL_HOST_PASSWORD", "EMAIL_USE_TLS", "EMAIL_USE_SSL")
+    return {key: value for key, value in found.items() if key in known and value is not None}
+
+
 def env_database(name: str, default_path: Path) -> dict:
     """DATABASE_URL as Django's dict; SQLite at `default_path` when it is absent."""
     try:

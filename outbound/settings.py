@@ -15,6 +15,7 @@ from outbound.env import (
     env_database,
     env_int,
     env_list,
+    env_mail_server,
     env_secret,
     env_servers,
     env_text,
@@ -193,6 +194,13 @@ RATE_LIMIT_FAILED_AUTH_PER_MINUTE = env_int("RATE_LIMIT_FAILED_AUTH_PER_MINUTE",
 RATELIMIT_IP_META_KEY = "apikeys.throttling.client_address"
 # {"growth": {"leads": 50000, …}}: what is not named is unlimited, as everything is for those who host it themselves.
 TIER_LIMITS = env_tiers("TIER_LIMITS")
+
+# --- Notices to owners ------------------------------------------------------------------------------------------------
+# A mail server for what this product itself has to say; without one it is only shown in the admin.
+globals().update(env_mail_server("EMAIL_URL"))
+EMAIL_TIMEOUT = 15
+DEFAULT_FROM_EMAIL = env_text("EMAIL_FROM", "outbound@localhost")
+NOTICE_EVERY_MINUTES = env_int("NOTICE_EVERY_MINUTES", 30, least=1)  # between two mails of a kind to one person
 
 # --- The writer of variables ------------------------------------------------------------------------------------------
 ANTHROPIC_API_KEY = env_text("ANTHROPIC_API_KEY")

@@ -220,16 +220,21 @@ def _try_later(message: Message, result: SendResult, now: datetime) -> None:
     ):  # fmt: skip
         limits.give_back(reserved)
         if result.blame == "connection":
-            _rest(message.mailbox, result)
+            _rest(message.mailbox, result, now)
 
 
-def _rest(mailbox: Mailbox, result: SendResult) -> None:
-    """The mailbox's own trouble: tell the operator, and leave the server alone for a while."""
+def _rest(mailbox: Mailbox, result: SendResult, now: datetime) -> None:
+    """The mailbox's own trouble: tell the operator, once, and leave the server alone for a while."""
     wait = REST_FOR_A_PERSON if result.code in NEEDS_A_PERSON else timedelta(minutes=1)
     status = {"connection_status": Mailbox.Connection.AUTH_FAILED} if result.code in NEEDS_A_PERSON else {}
-    Mailbox.objects.filter(pk=mailbox.pk).update(
-        connection_detail=result.detail[:300], retry_connection_at=lease_now(plus=wait), **status
-    )
+    mine = Mailbox.objects.filter(pk=mailbox.pk)
+    is_news = bool(status) and mine.exclude(**status).exists()  # under the lock of hold_rows()
+    mine.update(connection_detail=result.detail[:300], retry_connection_at=lease_now(plus=wait), **status)
+    if is_news:
+        record_event(
+            workspace=mailbox.workspace, kind="mailbox.auth_failed", mailbox_id=str(mailbox.pk), now=now,
+            summary=f"{mailbox.email} cannot send: {result.detail}",
+        )  # fmt: skip
 
 
 def may_try(mailbox: Mailbox) -> bool:

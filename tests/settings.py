@@ -16,6 +16,7 @@ FOREIGN = (
     "REDIS_URL",
     "ANTHROPIC_API_KEY",
     "ANTHROPIC_BASE_URL",
+    "EMAIL_URL",
     "PUBLIC_URL",
     "ALLOWED_HOSTS",
     "DEBUG",

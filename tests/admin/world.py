@@ -7,6 +7,7 @@ from django.contrib.auth import get_user_model
 from apikeys import inbound, webhooks
 from apikeys import services as access
 from apikeys.models import StoredResponse
+from apikeys.notices import note_facts
 from campaigns import services as campaigns
 from campaigns.routing_rules import create_rule
 from leads import imports, variables
@@ -54,6 +55,8 @@ def build_world(name: str, *, leads: int = 6, days: int = 4):
     now = access.now_for(workspace)
     colleague = get_user_model().objects.create_user(f"colleague@{name.lower()}.test", is_staff=True)
     access.add_member(workspace=workspace, user=colleague)
+    owner = get_user_model().objects.create_user(f"boss@{name.lower()}.test", is_staff=True)
+    access.add_member(workspace=workspace, user=owner, role="owner")
     access.create_key(workspace=workspace, name=f"{name} agent", scopes=["leads:read"])
     people.import_leads(workspace=workspace, rows=people_rows(name, leads), now=now)
     variable = variables.create_variable(
@@ -87,6 +90,7 @@ def build_world(name: str, *, leads: int = 6, days: int = 4):
     _doors(workspace, name, now)
     sent = Message.objects.filter(workspace=workspace, direction="out", departed_at__isnull=False).first()
     note_hit(message=sent, kind="open", machine=False, now=now)
+    note_facts(now=access.now_for(workspace))
     DomainFact.objects.create(workspace=workspace, domain=f"{name.lower()}.test", outcome="mx")
     ValidationCredits.objects.create(workspace=workspace, month=now.date(), spent=1)
     create_rule(campaign=run, now=now, persona="Founder", enabled=False)
@@ -128,6 +132,7 @@ def _doors(workspace, name: str, now) -> None:
 
 def _a_day(workspace) -> None:
     for hours in (1, 23):
+        note_facts(now=access.now_for(workspace))
         campaigns.tick(workspace=workspace)
         post.dispatch()
         access.turn_clock(workspace=workspace, by=timedelta(hours=hours))
