@@ -10,7 +10,7 @@ from django.db import OperationalError, connections
 
 from tests.faults.chaos.fleet import Fleet
 from tests.faults.chaos.races import RACES, Door, broken
-from tests.faults.chaos.story import Story, drain, judge, parked_ever, settle
+from tests.faults.chaos.story import Story, drain, judge, parked_ever, reasons, settle
 from tests.faults.product import smtp_server
 from tests.faults.web import web
 
@@ -50,13 +50,13 @@ class Storm:
             stack.callback(fleet.end)
             self._rage(fleet, story, cluster)
             (settle if settles else drain)(story)
-            parked = parked_ever()
+            parked, why = parked_ever(), "".join(f" ({reason})" for reason in sorted(reasons()))
             verdict, died = judge(story, server), fleet.died()
             late = broken(self.race, server.lines()) if self.race else 0
         held = verdict.held(parked_at_most=0 if self.race or settles else self.times) and not died and not late
         said = [f"{self.times} {self.WORDS[self.name]} on {self.workers} workers", verdict.line()]
         said += [f"{late} after the acknowledgement"] if self.race else []
-        said += [f"{parked} had been parked"] if settles else []
+        said += [f"{parked} had been parked{why}"] if settles else []
         said += [f"{died} workers ended by themselves"] if died else []
         line = f"{self.name}: {', '.join(said)}, {round(time.monotonic() - began)} s, seed {self.seed}"
         return line if held else f"{line}  FAILED\n{(folder / 'workers.log').read_text()[-3000:]}", held
