@@ -58,6 +58,7 @@ class WorkspaceAdmin(OwnedAdmin):
         (None, {"fields": ["name", "slug", "livemode", "timezone", "status", "created_at"]}),
         ("On every mail", {"fields": ["postal_address", "public_url", "tracking_url"]}),
         ("Care", {"fields": ["require_validation", "confirm_launch_above", "clock_offset", "sandbox_seed"]}),
+        ("Money", {"fields": ["ai_monthly_limit"]}),
     ]
     add_fieldsets = [(None, {"fields": ["name", "livemode", "timezone", "postal_address", "public_url"]})]
 
@@ -157,7 +158,7 @@ class KeyForm(forms.ModelForm):
 
     class Meta:
         model = ApiKey
-        fields = ["workspace", "name", "scopes", "expires_at"]
+        fields = ["workspace", "name", "scopes", "expires_at", "ai_monthly_limit"]
 
     def clean_expires_at(self):
         moment = self.cleaned_data["expires_at"]
@@ -192,11 +193,12 @@ class ApiKeyAdmin(SecretAdmin):
         "created_at",
         "last_used_at",
         "expires_at",
+        "ai_monthly_limit",
         "revoked_at",
     ]
 
     def get_fields(self, request, obj=None):
-        return self.shown if obj else ["workspace", "name", "scopes", "expires_at"]
+        return self.shown if obj else ["workspace", "name", "scopes", "expires_at", "ai_monthly_limit"]
 
     def get_readonly_fields(self, request, obj=None):
         return [name for name in self.shown if name != "name"] if obj else []

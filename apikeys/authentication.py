@@ -1,6 +1,7 @@
 """Who is asking: an API key or a person's token, told apart by how it begins, never by trial (decisions C11, C12)."""
 
 import hashlib
+import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -28,6 +29,12 @@ class Caller:
     name: str
     workspace: Workspace
     scopes: frozenset[str]
+
+    @property
+    def key_id(self) -> uuid.UUID | None:
+        """The API key's; None for a person."""
+        kind, _, key = self.id.partition(":")
+        return uuid.UUID(key) if kind == "key" else None
 
     def may(self, scope: str) -> bool:
         return scope in self.scopes

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q, UniqueConstraint
 from django.utils.timezone import now
@@ -58,6 +59,10 @@ class Workspace(models.Model):
     require_validation = models.BooleanField(
         default=False, help_text="Leads wait until their address was validated, at enrollment and again at each mail."
     )
+    ai_monthly_limit = models.DecimalField(
+        max_digits=10, decimal_places=2, null=True, blank=True, validators=[MinValueValidator(0)],
+        help_text="Dollars a calendar month (UTC) for the model; AI_MONTHLY_LIMIT when blank.",
+    )  # fmt: skip
     sandbox_seed = models.CharField(
         max_length=40,
         default=new_seed,
@@ -139,6 +144,10 @@ class ApiKey(WorkspaceOwned):
     digest = models.CharField(max_length=64, unique=True, editable=False)
     scopes = models.JSONField(default=list)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    ai_monthly_limit = models.DecimalField(
+        max_digits=10, decimal_places=2, null=True, blank=True, validators=[MinValueValidator(0)],
+        help_text="Dollars a calendar month (UTC) that this key may have spent on the model; blank: the workspace's.",
+    )  # fmt: skip
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
 

@@ -53,6 +53,11 @@ class WorkspaceInput(Input):
         required=False, help_text="Leads wait until their address was validated, at enrollment and again at each mail."
     )
 
+    ai_monthly_limit = serializers.DecimalField(
+        max_digits=10, decimal_places=2, min_value=0, required=False, allow_null=True,
+        help_text="Dollars a calendar month (UTC) for the model; null: the deployment's AI_MONTHLY_LIMIT.",
+    )  # fmt: skip
+
     def validate_public_url(self, value):
         return _base_url(value)
 
@@ -86,6 +91,9 @@ class WorkspaceOutput(Output):
     tracking_url = Text()
     confirm_launch_above = serializers.IntegerField()
     require_validation = serializers.BooleanField()
+    ai_monthly_limit = serializers.DecimalField(
+        max_digits=10, decimal_places=2, allow_null=True, help_text="Dollars a month for the model, as text."
+    )
 
 
 class KeyInput(Input):
@@ -99,6 +107,11 @@ class KeyInput(Input):
     expires_at = serializers.DateTimeField(
         required=False, allow_null=True, help_text="ISO 8601; without one it lives until it is revoked."
     )
+
+    ai_monthly_limit = serializers.DecimalField(
+        max_digits=10, decimal_places=2, min_value=0, required=False, allow_null=True,
+        help_text="Dollars a calendar month (UTC) that it may spend on the model; null: as much as the workspace.",
+    )  # fmt: skip
 
     def validate_expires_at(self, value):
         if value is not None and value <= real_now():
@@ -114,6 +127,9 @@ class KeyOutput(Output):
     livemode = serializers.BooleanField(source="workspace.livemode")
     last_used_at = Moment(allow_null=True)
     expires_at = Moment(allow_null=True)
+    ai_monthly_limit = serializers.DecimalField(
+        max_digits=10, decimal_places=2, allow_null=True, help_text="Dollars a month for the model, as text."
+    )
     created_at = Moment()
 
 

@@ -50,7 +50,9 @@ def grant_key(*, workspace: Workspace, held: frozenset[str], scopes, **fields):
     return create_key(workspace=workspace, scopes=scopes, **fields)
 
 
-def create_key(*, workspace: Workspace, name: str, scopes=ALL_SCOPES, expires_at: datetime | None = None):
+def create_key(
+    *, workspace: Workspace, name: str, scopes=ALL_SCOPES, expires_at: datetime | None = None, ai_monthly_limit=None
+):
     """(key, raw). The raw key is shown once; only its SHA-256 is kept (decisions C11)."""
     unknown = sorted(set(scopes) - set(ALL_SCOPES))
     if unknown:
@@ -64,6 +66,7 @@ def create_key(*, workspace: Workspace, name: str, scopes=ALL_SCOPES, expires_at
         digest=digest_of(raw),
         scopes=sorted(set(scopes)),
         expires_at=expires_at,
+        ai_monthly_limit=ai_monthly_limit,
     )
     return key, raw
 

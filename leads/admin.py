@@ -6,9 +6,11 @@ from django.utils.html import format_html
 
 from apikeys.models import Event
 from apikeys.services import now_for
-from leads import imports, services, suppression_admin, variables  # noqa: F401  it registers its page
+from leads import generation_admin, imports, services, suppression_admin, variables  # noqa: F401  they register pages
+from leads.estimates import money_of
 from leads.forms import ImportForm, LeadForm
 from leads.health import shown_health
+from leads.jobs import refuse_unpriced
 from leads.models import (
     DomainFact,
     Group,
@@ -21,7 +23,7 @@ from leads.models import (
     VariableValue,
 )
 from leads.review_admin import ReviewPage
-from leads.tasks import generate_due, read_imports
+from leads.tasks import generate_due, read_imports, work_batches
 from outbound.admin_base import IdFilter, LogAdmin, OwnedAdmin, Verb, WorkspaceFilter
 from outbound.admin_display import AMBER, BLUE, GREEN, GREY, RED, badge, badge_column, list_url, when
 from outbound.doorbell import ring
@@ -223,8 +225,9 @@ class VariableAdmin(ReviewPage, OwnedAdmin):
         return self._queue(obj, Lead.objects.filter(pk__in=failed))
 
     def _queue(self, obj, leads) -> str:
+        refuse_unpriced(obj.workspace)
         counts = variables.queue_generation(variable=obj, leads=leads, now=now_for(obj.workspace))
-        ring(generate_due)
+        ring(work_batches if counts["mode"] == "batch" else generate_due)
         return f"{obj.name}: {counts['to_do']} to write, {counts['already_done']} there already."
 
     def changelist_view(self, request, extra_context=None):
@@ -252,6 +255,7 @@ class VariableAdmin(ReviewPage, OwnedAdmin):
             ],
             "failures": counts["reasons"],
             "in_review": counts["review"],
+            "money": money_of(obj),
             "variable": obj,
             "sample": list(settled.select_related("lead").order_by("-settled_at")[:10]),
         }

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from apikeys.models import Workspace
+from leads.model_calls import call_model
+from leads.models import GenerationCall
 from leads.writers import WriteRequest, writer_for
 from leads.writers.base import WriterBusy, WriterError, WriterFailed, fence
 
@@ -25,7 +27,8 @@ def choose(*, workspace: Workspace, question: str, text: str, among: Sequence[st
     """
     prompt = f"{question}\n\n{fence('reply', text)}\n\nAnswer with exactly one of these words: {', '.join(among)}."
     try:
-        written = writer_for(workspace_is_test=not workspace.livemode).write(WriteRequest(prompt, "text", seed))
+        request = WriteRequest(prompt, "text", seed)
+        written = call_model(workspace=workspace, request=request, purpose=GenerationCall.Purpose.REPLY)
     except (WriterBusy, WriterFailed) as error:
         raise ModelBusy(error.sentence) from error
     except WriterError:

@@ -5,7 +5,13 @@ from django.db.models import Q, UniqueConstraint
 from django.db.models.functions import Lower
 
 from apikeys.models import OwnedQuerySet, WorkspaceOwned
+from leads.generation_models import GenerationCall, GenerationJob, MessageBatch, ModelPrice
 from leads.querysets import LeadQuerySet, SuppressionQuerySet
+
+__all__ = [
+    "Arrival", "DomainFact", "GenerationCall", "GenerationJob", "Group", "GroupMember", "Import", "Lead",
+    "MessageBatch", "ModelPrice", "Suppression", "ValidationCredits", "Variable", "VariableValue",
+]  # fmt: skip
 
 
 class Import(WorkspaceOwned):
@@ -272,6 +278,7 @@ class VariableValue(WorkspaceOwned):
 
     variable = models.ForeignKey(Variable, on_delete=models.CASCADE, related_name="values")
     lead = models.ForeignKey(Lead, on_delete=models.CASCADE, related_name="variable_values")
+    job = models.ForeignKey(GenerationJob, null=True, on_delete=models.SET_NULL, related_name="values")
     state = models.CharField(max_length=12, choices=State, default=State.PENDING)
     value = models.JSONField(null=True)
     # What it rests on: {"claims": [{field, quote, holds}], "unsupported": [text], "written": what a fallback replaced}.

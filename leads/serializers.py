@@ -5,6 +5,7 @@ from rest_framework.exceptions import ParseError
 
 from leads.health import shown_health
 from leads.models import Group, Lead, Variable, VariableValue
+from leads.money_serializers import EstimateOutput, MoneyOutput
 from leads.rows import MAX_EMAIL, MAX_GROUP_NAME, TEXT_FIELDS, RowRefused, read_row
 from outbound.api.pagination import PageInput
 from outbound.api.parsers import parse_json
@@ -288,6 +289,7 @@ class VariableDetailOutput(VariableOutput):
     )
     fallback = Text(help_text="The line that goes out instead.")
     max_length = serializers.IntegerField(allow_null=True, help_text="Characters a value may have.")
+    money = MoneyOutput()
 
 
 class GenerateInput(Input):
@@ -299,7 +301,11 @@ class GenerateInput(Input):
     sample = serializers.IntegerField(
         min_value=1, max_value=100, required=False, help_text="Only so many leads, spread over all: to look at first."
     )
-    dry_run = Flag(default=False, help_text="Only say what would be done.")
+    urgent = Flag(default=False, help_text="Do not use the vendor's batches, which take up to a day at half the price.")
+    max_cost = serializers.DecimalField(
+        max_digits=10, decimal_places=2, min_value=0, required=False, help_text="Dollars this may cost at most."
+    )
+    dry_run = Flag(default=False, help_text="Only say what would be done, and what it would cost.")
 
 
 class GenerateOutput(Output):
@@ -307,6 +313,9 @@ class GenerateOutput(Output):
     leads = serializers.IntegerField(help_text="Leads asked for.")
     to_do = serializers.IntegerField(help_text="Values to write.")
     already_done = serializers.IntegerField(help_text="Values that stay as they are.")
+    mode = serializers.ChoiceField(choices=["live", "batch"], help_text="batch: within a day, at half the price.")
+    estimate = EstimateOutput(allow_null=True, help_text="Of a dry run.")
+    job_id = serializers.CharField(allow_null=True, help_text="For pausing and canceling; null with nothing to do.")
     writer = serializers.CharField(help_text="`sandbox` writes sample text, no model is called.")
     dry_run = serializers.BooleanField()
     poll_with = serializers.CharField()

@@ -8,6 +8,7 @@ from leads.asking import ModelBusy, choose, has_model
 from leads.checks import email_domain, is_disposable, is_role, normalise_email
 from leads.exporting import export_leads
 from leads.importing import MAX_ROWS, groups_by_name, import_leads, refuse_hidden_variable, refuse_if_full
+from leads.model_check import model_problem
 from leads.models import Group, GroupMember, Lead, Variable
 from leads.rows import LeadRow, RowRefused
 from leads.suppression import erase, is_suppressed, lift, lock_address, suppress, suppress_all, suppressed_among
@@ -21,8 +22,8 @@ from outbound.bulk import insert_rows
 __all__ = [
     "MAX_ROWS", "ModelBusy", "add_lead", "add_leads_to_group", "choose", "create_group", "create_variable",
     "delete_group", "delete_lead", "export_leads", "has_model", "import_leads", "is_suppressed", "lift",
-    "lock_address", "normalise_email", "queue_validation", "record_activity", "remove_leads_from_group",
-    "suppress", "suppress_all", "suppressed_among", "update_group", "update_lead",
+    "lock_address", "model_problem", "normalise_email", "queue_validation", "record_activity",
+    "remove_leads_from_group", "suppress", "suppress_all", "suppressed_among", "update_group", "update_lead",
     "update_variable",
 ]  # fmt: skip
 

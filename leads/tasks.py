@@ -2,12 +2,17 @@
 
 from celery import shared_task
 
-from leads import clay, imports, validation, writing
+from leads import batches, clay, imports, validation, writing
 
 
 @shared_task(name="leads.generate_due")
 def generate_due(**_):
     writing.write_due()
+
+
+@shared_task(name="leads.work_batches")
+def work_batches(**_):
+    batches.work_batches()
 
 
 @shared_task(name="leads.read_imports")

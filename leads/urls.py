@@ -1,6 +1,7 @@
 from django.urls import path
 
 from leads.bulk_views import LeadBulkViewSet, ValidationViewSet
+from leads.job_views import JobViewSet
 from leads.review_views import ValueViewSet
 from leads.suppression_views import SuppressionViewSet
 from leads.views import GroupViewSet, ImportViewSet, LeadViewSet, VariableViewSet
@@ -27,6 +28,11 @@ urlpatterns = [
     path("variables/<str:name>/values", ValueViewSet.as_view({"get": "list"})),
     path("variables/<str:name>/values/approve", ValueViewSet.as_view({"post": "approve"})),
     path("variables/<str:name>/values/<str:lead_id>", ValueViewSet.as_view({"patch": "partial_update"})),
+    path("jobs", JobViewSet.as_view({"get": "list"})),
+    path("jobs/<str:pk>", JobViewSet.as_view({"get": "retrieve"})),
+    path("jobs/<str:pk>/pause", JobViewSet.as_view({"post": "pause"})),
+    path("jobs/<str:pk>/resume", JobViewSet.as_view({"post": "resume"})),
+    path("jobs/<str:pk>/cancel", JobViewSet.as_view({"post": "cancel"})),
     path("suppressions", SuppressionViewSet.as_view({"get": "list", "post": "create"})),
     path("suppressions/bulk", SuppressionViewSet.as_view({"post": "bulk"})),
     path("suppressions/export", SuppressionViewSet.as_view({"get": "export"})),

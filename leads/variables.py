@@ -2,15 +2,20 @@
 
 import json
 import re
+from decimal import Decimal
 
+from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Q, Window
+from django.db.models import Count, F, Q, Window
 from django.db.models.functions import RowNumber
 
 from apikeys.models import Workspace
-from leads.models import Lead, Variable, VariableValue
+from leads.estimates import estimate
+from leads.models import GenerationJob, Lead, Variable, VariableValue
+from leads.prompts import input_key
 from leads.rows import TEMPLATE_NAMES
 from leads.value_states import AGAIN, FORCED, MOVES
+from leads.writers import writer_for
 from leads.writers.outputs import strict_json
 from outbound.api.errors import Invalid
 from outbound.api.names import taken, unique_name
@@ -110,13 +115,19 @@ def progress(variables) -> dict:
     return shown
 
 
-def what_to_generate(*, variable: Variable, leads, force: bool = False) -> dict:
-    """What queue_generation would do: {"leads", "to_do", "already_done"} in three counts."""
-    again = _again(force)
-    total = leads.count()
-    rewritten = leads.filter(variable_values__variable=variable, variable_values__state__in=again).count()
-    missing = total - leads.filter(variable_values__variable=variable).count()
-    return {"leads": total, "to_do": rewritten + missing, "already_done": total - rewritten - missing}
+def what_to_generate(*, variable: Variable, leads, force: bool = False, urgent: bool = False, now) -> dict:
+    """What queue_generation would do: {"leads", "to_do", "already_done", "mode", "estimate"}; see leads.estimates."""
+    wanted: list[Lead] = []
+    total = 0
+    for ids in _chunks(leads.order_by("id").values_list("id", flat=True)):
+        total += len(ids)
+        stay = _staying(variable, ids, force)
+        wanted.extend(Lead.objects.filter(id__in=[lead_id for lead_id in ids if lead_id not in stay]))
+    mode = mode_for(variable, len(wanted), urgent=urgent)
+    found = estimate(variable=variable, leads=wanted, force=force, batch=mode == GenerationJob.Mode.BATCH, now=now)
+    return {
+        "leads": total, "to_do": len(wanted), "already_done": total - len(wanted), "mode": mode, "estimate": found,
+    }  # fmt: skip
 
 
 def sample_of(*, variable: Variable, leads, size: int, force: bool = False):
@@ -128,24 +139,70 @@ def sample_of(*, variable: Variable, leads, size: int, force: bool = False):
     return Lead.objects.filter(pk__in=list(numbered.values_list("pk", flat=True)[:size]))
 
 
-def queue_generation(*, variable: Variable, leads, force: bool = False, now) -> dict:
-    """Mark what is to be written; a worker writes it. Values in hand, edited by hand or done stay (unless forced).
+def mode_for(variable: Variable, to_do: int, *, urgent: bool) -> str:
+    """Many values that nobody waits for go through the vendor's batches, at half the price (decisions §5)."""
+    has_model = writer_for(workspace_is_test=not variable.workspace.livemode).name != "sandbox"
+    many = to_do >= settings.WRITER_BATCH_FROM
+    return GenerationJob.Mode.BATCH if has_model and many and not urgent else GenerationJob.Mode.LIVE
 
-    Returns {"leads", "to_do", "already_done"}.
+
+def _staying(variable: Variable, lead_ids: list, force: bool) -> set:
+    """The leads whose values are not written (again): in hand, by hand, or done from what the lead still says."""
+    rows = variable.values.filter(lead__in=lead_ids).exclude(state__in=_again(force))
+    return set(rows.values_list("lead_id", flat=True)) - set(_changed(variable, lead_ids, force).values())
+
+
+def _changed(variable: Variable, lead_ids: list, force: bool) -> dict:
+    """{value id: lead id} of values that are done, whose lead has since changed in a field that the prompt uses."""
+    if force:
+        return {}
+    written = [State.DONE, State.REVIEW]
+    touched = variable.values.filter(lead__in=lead_ids, state__in=written, lead__updated_at__gte=F("settled_at"))
+    rows = touched.exclude(input_key="").select_related("lead")
+    return {row.id: row.lead_id for row in rows if input_key(variable, row.lead) != row.input_key}
+
+
+def queue_generation(
+    *, variable: Variable, leads, force: bool = False, urgent: bool = False, money_limit: Decimal | None = None,
+    api_key_id=None, now,
+) -> dict:  # fmt: skip
+    """Mark what is to be written; a worker writes it. Values in hand, edited by hand or done stay (unless forced, or
+    the lead has changed in what the prompt uses).
+
+    `money_limit`: dollars that this job may cost. Returns {"leads", "to_do", "already_done", "mode", "job"}; the job is
+    None where there is nothing to do.
     """
+    # Paused until all of it is queued: only then it is known whether it is enough for a batch.
+    job = GenerationJob.objects.create(
+        workspace=variable.workspace, variable=variable, api_key_id=api_key_id, money_limit=money_limit, created_at=now,
+        state=GenerationJob.State.PAUSED, reason="It was not queued to its end. Resume it to have that part written.",
+    )  # fmt: skip
     queued = total = 0
-    walk = leads.order_by("id").values_list("id", flat=True)
-    for ids in _chunks(walk):
-        with transaction.atomic():
-            total += len(ids)
-            if force:
-                _unshare(variable, ids)
-            queued += variable.values.filter(lead__in=ids, state__in=_again(force)).update(
-                state=State.PENDING, reason="", attempts=0, retry_at=None, token=None, settled_at=None,
-                input_key="",
-            )  # fmt: skip
-            queued += len(insert_rows(VariableValue, [_pending(variable, lead_id, now) for lead_id in ids]))
-    return {"leads": total, "to_do": queued, "already_done": total - queued}
+    for ids in _chunks(leads.order_by("id").values_list("id", flat=True)):
+        total += len(ids)
+        queued += _queue(variable, ids, job, force, now)
+    mode = mode_for(variable, queued, urgent=urgent)
+    if queued:
+        GenerationJob.objects.filter(pk=job.pk).update(
+            state=GenerationJob.State.RUNNING, reason="", mode=mode, total=queued
+        )
+        job.refresh_from_db()
+    else:
+        job.delete()
+    return {
+        "leads": total, "to_do": queued, "already_done": total - queued, "mode": mode, "job": job if queued else None,
+    }  # fmt: skip
+
+
+@transaction.atomic
+def _queue(variable: Variable, ids: list, job: GenerationJob, force: bool, now) -> int:
+    if force:
+        _unshare(variable, ids)
+    again = Q(state__in=_again(force)) | Q(id__in=list(_changed(variable, ids, force)))
+    queued = variable.values.filter(again, lead__in=ids).update(
+        state=State.PENDING, reason="", attempts=0, retry_at=None, token=None, settled_at=None, input_key="", job=job,
+    )  # fmt: skip
+    return queued + len(insert_rows(VariableValue, [_pending(variable, lead_id, job, now) for lead_id in ids]))
 
 
 def _unshare(variable: Variable, lead_ids: list) -> None:
@@ -166,13 +223,14 @@ def _chunks(walk):
         last = ids[-1]
 
 
-def _pending(variable: Variable, lead_id, now) -> dict:
+def _pending(variable: Variable, lead_id, job: GenerationJob, now) -> dict:
     return {
         "id": uuid7(),
         "workspace_id": variable.workspace_id,
         "created_at": now,
         "variable_id": variable.id,
         "lead_id": lead_id,
+        "job_id": job.pk,
         "state": State.PENDING,
         "value": None,
         "evidence": {},

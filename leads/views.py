@@ -9,9 +9,12 @@ from apikeys.services import now_for
 from apikeys.viewsets import WorkspaceViewSet
 from leads import exporting, imports, services, tasks, variables
 from leads import serializers as s
+from leads.estimates import money_of
 from leads.filters import filtered
 from leads.importing import refuse_if_full
+from leads.jobs import refuse_unpriced
 from leads.models import Group, Import, Lead, Variable
+from leads.money_serializers import EstimateOutput
 from leads.parsers import FILE_PARSERS
 from leads.writers import writer_for
 from outbound.api.errors import Invalid
@@ -186,7 +189,7 @@ class VariableViewSet(WorkspaceViewSet):
 
     @documented("get_variable", s.VariableDetailOutput, tag="variables")
     def retrieve(self, request, name):
-        """One variable, and how its values are checked"""
+        """One variable, how its values are checked, and what it cost"""
         return Response(show_variable(self.named(name)))
 
     @documented("update_variable", s.VariableDetailOutput, body=s.VariablePatch, tag="variables")
@@ -204,7 +207,7 @@ class VariableViewSet(WorkspaceViewSet):
     @documented("generate_variable", s.GenerateOutput, body=s.GenerateInput, tag="variables")
     def generate(self, request, name):
         """Write the variable for leads; poll GET /variables for pct"""
-        return Response(generate(self.workspace, self.named(name), **self.validated(s.GenerateInput)))
+        return Response(generate(request.auth, self.named(name), **self.validated(s.GenerateInput)))
 
 
 def show_variables(rows: list[Variable]) -> list[dict]:
@@ -212,13 +215,16 @@ def show_variables(rows: list[Variable]) -> list[dict]:
 
 
 def show_variable(variable: Variable) -> dict:
+    variable.money = money_of(variable)
     return s.VariableDetailOutput(variable, context={"progress": variables.progress([variable])}).data
 
 
 def generate(
-    workspace, variable: Variable, *, group_id=None, lead_ids=None, force=False, sample=None, dry_run=False
-) -> dict:
+    caller, variable: Variable, *, group_id=None, lead_ids=None, force=False, sample=None, dry_run=False, urgent=False,
+    max_cost=None,
+) -> dict:  # fmt: skip
     """Queue (or with dry_run only count) the values of a group, of some leads, or of everyone."""
+    workspace = caller.workspace
     leads = Lead.objects.for_workspace(workspace)
     if group_id is not None:
         leads = leads.in_group(group_id)
@@ -226,14 +232,24 @@ def generate(
         leads = leads.filter(pk__in=[lead.pk for lead in lead_ids])
     if sample is not None:
         leads = variables.sample_of(variable=variable, leads=leads, size=sample, force=force)
+    now = now_for(workspace)
     if dry_run:
-        counts = variables.what_to_generate(variable=variable, leads=leads, force=force)
+        counts = variables.what_to_generate(variable=variable, leads=leads, force=force, urgent=urgent, now=now)
     else:
-        counts = variables.queue_generation(variable=variable, leads=leads, force=force, now=now_for(workspace))
-        ring(tasks.generate_due)
+        refuse_unpriced(workspace)
+        counts = variables.queue_generation(
+            variable=variable, leads=leads, force=force, urgent=urgent, money_limit=max_cost,
+            api_key_id=caller.key_id, now=now,
+        )  # fmt: skip
+        ring(tasks.work_batches if counts["mode"] == "batch" else tasks.generate_due)
+    job = counts.pop("job", None)
+    if dry_run:
+        counts["estimate"] = EstimateOutput(counts["estimate"]).data
     return {
         "variable": variable.name,
+        "estimate": None,
         **counts,
+        "job_id": str(job.pk) if job else None,
         "writer": writer_for(workspace_is_test=not workspace.livemode).name,
         "dry_run": dry_run,
         "poll_with": "list_variables",

@@ -40,6 +40,7 @@ SIDEBAR = [
             ("Leads", "leads.lead", "person"),
             ("Groups", "leads.group", "groups"),
             ("Variables", "leads.variable", "edit_note"),
+            ("Generation jobs", "leads.generationjob", "pending_actions"),
             ("Suppressions", "leads.suppression", "block"),
             ("Imports", "leads.import", "upload_file"),
         ],

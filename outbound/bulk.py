@@ -4,7 +4,8 @@ Django's bulk_create needs hundreds of statements on SQLite (999 parameters each
 """
 
 import json
-from datetime import datetime
+from datetime import date
+from decimal import Decimal
 from uuid import UUID
 
 from django.db import connection, models
@@ -82,6 +83,6 @@ def _plain(field, value):
     if isinstance(field, models.JSONField) or value is None:
         return value
     value = field.get_db_prep_save(value, connection)
-    if isinstance(value, datetime):
+    if isinstance(value, date):
         return value.isoformat()
-    return str(value) if isinstance(value, UUID) else value
+    return str(value) if isinstance(value, UUID | Decimal) else value

@@ -1,6 +1,8 @@
 """The Celery app and the beat table. Celery is a doorbell: every task asks the database what is due."""
 
+import logging
 import os
+import threading
 
 from celery import Celery, signals
 from django.conf import settings
@@ -8,6 +10,7 @@ from kombu import Queue
 
 from outbound.embedded import broker
 
+logger = logging.getLogger(__name__)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "outbound.settings")
 broker.register()
 
@@ -17,6 +20,7 @@ ROUTES = {
     "sending.drain": {"queue": "sending"},
     "sending.retry_connections": {"queue": "sending"},
     "leads.generate_due": {"queue": "writing"},
+    "leads.work_batches": {"queue": "writing"},
 }
 
 
@@ -35,6 +39,7 @@ def _ticks() -> dict:
         "replies that the rules are unsure of are judged": _every(60, "sending.judge_replies"),
         "opens and clicks are judged": _every(15, "sending.judge_hits"),
         "missing variables are written, those of dead workers too": _every(30, "leads.generate_due"),
+        "batches of variables are submitted, looked at and taken in": _every(30, "leads.work_batches"),
         "files of leads are read in, those of dead workers too": _every(30, "leads.read_imports"),
         "domains of leads to validate are asked for": _every(60, "leads.validate_due"),
         "webhooks go out, those that failed again": _every(10, "apikeys.deliver_webhooks"),
@@ -71,6 +76,19 @@ def _start_dispatcher(**_):
 
     dispatcher.start()
     reader.start()
+    threading.Thread(target=_say_model_problem, name="model check", daemon=True).start()
+
+
+def _say_model_problem() -> None:
+    """Nothing waits for it: where the model's service is away, everything else starts all the same."""
+    from django.db import close_old_connections
+
+    from leads.services import model_problem
+    from outbound.clock import real_now
+
+    if problem := model_problem(now=real_now()):
+        logger.warning(problem)
+    close_old_connections()
 
 
 @signals.worker_shutting_down.connect

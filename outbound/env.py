@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import os
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 import environ
@@ -24,6 +25,18 @@ def env_int(name: str, default: int, *, least: int = 0) -> int:
     if value < least:
         raise ImproperlyConfigured(f"{name} must be {least} or more, not {value}.")
     return value
+
+
+def env_money(name: str) -> Decimal | None:
+    """An amount, such as 25 or 0.50; None when it is not set."""
+    text = env_text(name)
+    try:
+        amount = Decimal(text) if text else None
+    except InvalidOperation:
+        raise ImproperlyConfigured(f"{name}={text!r} is not an amount. Write a number such as 25 or 0.50.") from None
+    if amount is not None and not (amount.is_finite() and amount >= 0):
+        raise ImproperlyConfigured(f"{name}={text!r} is not an amount. Write a number such as 25 or 0.50.")
+    return amount
 
 
 def env_bool(name: str, default: bool) -> bool:

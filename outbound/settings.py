@@ -16,6 +16,7 @@ from outbound.env import (
     env_int,
     env_list,
     env_mail_server,
+    env_money,
     env_secret,
     env_servers,
     env_text,
@@ -206,7 +207,9 @@ NOTICE_EVERY_MINUTES = env_int("NOTICE_EVERY_MINUTES", 30, least=1)  # between t
 ANTHROPIC_API_KEY = env_text("ANTHROPIC_API_KEY")
 ANTHROPIC_BASE_URL = env_text("ANTHROPIC_BASE_URL")
 ANTHROPIC_MODEL = env_text("ANTHROPIC_MODEL", "claude-haiku-5-5")
-WRITER_CONCURRENCY = env_int("WRITER_CONCURRENCY", 8, least=1)
+WRITER_CONCURRENCY = env_int("WRITER_CONCURRENCY", 50, least=1)  # calls of one process in flight, at most
+WRITER_BATCH_FROM = env_int("WRITER_BATCH_FROM", 50, least=1)  # leads, from which on what is not urgent costs half
+AI_MONTHLY_LIMIT = env_money("AI_MONTHLY_LIMIT")  # dollars a month of a workspace that has no limit of its own
 
 # --- Vendors that send ------------------------------------------------------------------------------------------------
 RESEND_BASE_URL = env_text("RESEND_BASE_URL", "https://api.resend.com").rstrip("/")
@@ -347,6 +350,6 @@ LOGGING = {
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": env_text("LOG_LEVEL", "INFO")},
-    # 4xx answers are the caller's news, not ours.
-    "loggers": {"django.request": {"level": "ERROR"}},
+    # 4xx answers are the caller's news, not ours; a line for each call to the model is in its ledger.
+    "loggers": {"django.request": {"level": "ERROR"}, "httpx2": {"level": "WARNING"}},
 }

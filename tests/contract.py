@@ -18,7 +18,9 @@ from campaigns.campaigns import draft_campaign
 from campaigns.routing_rules import create_rule
 from campaigns.services import pause
 from leads.imports import start_import
+from leads.models import Lead
 from leads.services import suppress
+from leads.variables import queue_generation
 from outbound.api.serializers import OwnedField, OwnedListField
 from outbound.urls import api
 from sending.models import Domain, Mailbox
@@ -100,6 +102,7 @@ def cast_of(workspace) -> SimpleNamespace:
     group = make.group(workspace, f"{workspace.slug} group", members=[lead])
     spare = make.group(workspace, f"{workspace.slug} spare")
     variable = make.variable(workspace, "opening_line")
+    job = queue_generation(variable=variable, leads=Lead.objects.filter(pk=lead.pk), now=make.NOW)["job"]
     sequence, unused = make.sequence(workspace), make.sequence(workspace)
     run = make.run(workspace, sequence=sequence, group=group)
     other = make.lead(workspace, f"ann@{workspace.slug}.example")
@@ -119,6 +122,7 @@ def cast_of(workspace) -> SimpleNamespace:
         group=group,
         spare=spare,
         variable=variable,
+        job=job,
         sequence=sequence,
         unused=unused,
         run=run,
@@ -201,6 +205,11 @@ EXAMPLES = {
     "list_variable_values": Example(at=lambda c: c.variable.id, query=lambda c: "state=review&limit=5"),
     "review_variable_value": Example(at=lambda c: (c.variable.id, c.other.id), body=lambda c: {"value": "Hello Ann."}),
     "approve_variable_values": Example(at=lambda c: c.variable.id, body=lambda c: {"lead_ids": [str(c.other.id)]}),
+    "list_jobs": Example(query=lambda c: "state=running&limit=5"),
+    "get_job": Example(at=lambda c: c.job.id),
+    "pause_job": Example(at=lambda c: c.job.id),
+    "resume_job": Example(at=lambda c: c.job.id),
+    "cancel_job": Example(at=lambda c: c.job.id),
     "list_imports": Example(),
     "create_import": Example(body=lambda c: CSV, query=lambda c: "filename=a.csv&groups=One,Two", status=201),
     "get_import": Example(at=lambda c: c.batch.id),

@@ -53,12 +53,16 @@ class Written:
 
 
 class WriterError(Exception):
-    """A value that was not written. `str()` is a sentence for people; `spent` says what the attempt cost, if it did."""
+    """A value that was not written. `str()` is a sentence for people; `spent` says what the attempt cost, if it did.
 
-    def __init__(self, sentence: str, *, spent: Written | None = None):
+    `may_have_cost`: nobody can tell, since the request went out and no answer came.
+    """
+
+    def __init__(self, sentence: str, *, spent: Written | None = None, may_have_cost: bool = False):
         super().__init__(sentence)
         self.sentence = sentence
         self.spent = spent
+        self.may_have_cost = may_have_cost
 
 
 class WriterBusy(WriterError):
@@ -108,6 +112,12 @@ def fence(name: str, value: Any) -> Any:
 def fence_text(value: Any) -> str:
     """A value as it stands inside a fence."""
     return text_of(value).strip()[:LONGEST_FIELD].translate({ord("<"): "‹", ord(">"): "›"})
+
+
+def parts_of(prompt: str) -> tuple[str, str]:
+    """The prompt up to its first fence, the same for every lead, and the rest."""
+    begins, fence_at, rest = prompt.partition(f"<{FENCE} field=")
+    return begins, fence_at + rest
 
 
 def without_data(prompt: str) -> str:

@@ -112,7 +112,7 @@ def cost(answer: Message) -> Written:
         cache_read=tokens("cache_read_input_tokens"),
         cache_write=tokens("cache_creation_input_tokens"),
         model=str(getattr(answer, "model", "") or ""),
-        request_id=str(answer._request_id or ""),
+        request_id=str(getattr(answer, "_request_id", None) or getattr(answer, "id", None) or ""),
     )
 
 

@@ -128,4 +128,4 @@ def sample_variable(caller, *, name, **data):
     """Have a variable written for a few leads, spread over all, to look at first; costs money in a live workspace.
 
     Nothing more is written until this or generate_variables is called again."""
-    return generate(caller.workspace, name, **data)
+    return generate(caller, name, **data)

@@ -49,12 +49,12 @@ def create_variable(caller, **data):
 
 
 def generation_of(caller, *, name, **data):
-    counts = generate(caller.workspace, name, **data, dry_run=True)
+    counts = generate(caller, name, **data, dry_run=True)
     return Preview(
         would=f"Write {counts['to_do']} values of {name.name}; {counts['already_done']} stay as they are.",
         counts={key: counts[key] for key in ("leads", "to_do", "already_done")},
         size=counts["to_do"],
-        estimate={"values": counts["to_do"], "writer": counts["writer"]},
+        estimate={"values": counts["to_do"], "writer": counts["writer"], **(counts["estimate"] or {})},
         facts=[name.prompt_template, name.output_type],
     )
 
@@ -73,4 +73,4 @@ def generate_variables(caller, *, name, **data):
     """Have a variable written for leads, in the background; costs money in a live workspace.
 
     Values that are done stay unless force. Then poll list_variables until pct is 100."""
-    return generate(caller.workspace, name, **data)
+    return generate(caller, name, **data)

@@ -8,7 +8,7 @@ from leads.models import Group, Lead
 from tests.admin.test_pages import PAGES, address
 from tests.admin.world import build_world
 
-OWNERLESS = ("StoredResponse", "BrokerMessage", "User")
+OWNERLESS = ("StoredResponse", "BrokerMessage", "ModelPrice", "User")
 
 
 @pytest.fixture

@@ -12,7 +12,18 @@ from campaigns import services as campaigns
 from campaigns.routing_rules import create_rule
 from leads import imports, variables
 from leads import services as people
-from leads.models import Arrival, DomainFact, Group, Lead, Suppression, ValidationCredits
+from leads.models import (
+    Arrival,
+    DomainFact,
+    GenerationCall,
+    GenerationJob,
+    Group,
+    Lead,
+    MessageBatch,
+    Suppression,
+    ValidationCredits,
+)
+from leads.prices import seed_prices
 from leads.writing import write_due
 from outbound.models import BrokerMessage
 from sending import services as post
@@ -91,6 +102,7 @@ def build_world(name: str, *, leads: int = 6, days: int = 4):
     sent = Message.objects.filter(workspace=workspace, direction="out", departed_at__isnull=False).first()
     note_hit(message=sent, kind="open", machine=False, now=now)
     note_facts(now=access.now_for(workspace))
+    _money(workspace, name, variable)
     DomainFact.objects.create(workspace=workspace, domain=f"{name.lower()}.test", outcome="mx")
     ValidationCredits.objects.create(workspace=workspace, month=now.date(), spent=1)
     create_rule(campaign=run, now=now, persona="Founder", enabled=False)
@@ -114,6 +126,16 @@ def _reading(mailbox, name: str, now) -> None:
     ImapFolder.objects.create(workspace=mailbox.workspace, watch=watch, name=f"{name} INBOX", uidvalidity=1, uid=7)
     raw = f"From: Zoe <zoe@{name.lower()}.test>\nMessage-ID: <z@{name.lower()}.test>\nSubject: Hi\n\nHi".encode()
     note_unmatched(mailbox=mailbox, mail=read_mail(raw, received_at=now), raw=raw, folder="INBOX", now=now)
+
+
+def _money(workspace, name: str, variable) -> None:
+    """As a model would have left it: a test workspace calls none."""
+    job = GenerationJob.objects.get(variable=variable)
+    batch = MessageBatch.objects.create(workspace=workspace, job=job, vendor_id=f"msgbatch_{name}", requests=1)
+    GenerationCall.objects.create(
+        workspace=workspace, variable=variable, job=job, batch=batch, model="claude-haiku-5-5", charge="0.0001",
+        state="settled", request_id=f"req_{name}",
+    )  # fmt: skip
 
 
 def _doors(workspace, name: str, now) -> None:
@@ -146,6 +168,7 @@ def plumbing() -> None:
         caller="key:1", key="k", method="POST", path="/api/v1/keys", body_digest="x", data={"key": CANARY}
     )
     BrokerMessage.objects.create(queue="default", payload="{}")
+    seed_prices()
 
 
 def parked(workspace) -> Message:

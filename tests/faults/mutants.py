@@ -140,7 +140,7 @@ MUTANTS = {
         "tests/campaigns/test_main_job.py::test_a_lead_without_its_value_is_held_and_says_so",
     ),
     "every_value_is_paid_for": Mutant(
-        (("leads/writing.py", "    _share_what_is_there(jobs)\n", ""),),
+        (("leads/writing.py", "in share_what_is_there({key: task.rows for key, task in fresh.items()}):", "in ():"),),
         "tests/leads/test_variables.py::TestCalls::test_an_input_that_was_written_before_costs_no_call",
     ),
     "numbers_are_never_new": Mutant(

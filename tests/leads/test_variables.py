@@ -12,7 +12,7 @@ from leads.writing import write_due
 from outbound.clock import real_now
 from tests import make
 from tests.base import Api
-from tests.servers.anthropic import KEY, AnthropicStandIn, fails, says
+from tests.vendors.anthropic import KEY, AnthropicStandIn, fails, says
 
 PROMPT = "Write a line for {{company_name}}."
 
@@ -52,9 +52,10 @@ class TestDefinitions:
         assert set(made) == {"id", "name", "prompt_template", "output_type", "pct", "counts", "created_at"}
         assert (made["output_type"], made["pct"], made["counts"]["total"]) == ("text", None, 0)
 
-        detail = api.data("get", "/variables/opening_line")
-        assert detail == api.data("get", f"/variables/{made['id']}")
-        assert made.items() <= detail.items()
+        one = api.data("get", "/variables/opening_line")
+        assert one == api.data("get", f"/variables/{made['id']}")
+        assert made.items() <= one.items()
+        assert one["money"]["spent"] == "0"
         assert api.data("get", "/variables") == [made]
         changed = api.data("patch", "/variables/opening_line", {"output_type": "html"})
         assert changed["output_type"] == "html"
@@ -357,7 +358,7 @@ class TestWhatComesBetween:
 def model(settings):
     """A live workspace whose variables are written by a model: the stand-in counts the calls."""
     settings.ANTHROPIC_API_KEY = KEY
-    with AnthropicStandIn(says("Written.")) as server:
+    with AnthropicStandIn(says("Later.")) as server:
         settings.ANTHROPIC_BASE_URL = server.url
         yield server
 

@@ -10,7 +10,7 @@ from leads.writers.base import WriterBroken, WriterBusy, WriterError, WriterFail
 from leads.writers.filters import filtered, links_in, plain, tidy
 from leads.writers.outputs import schema_for
 from leads.writers.sandbox import SandboxWriter
-from tests.servers.anthropic import KEY, Answer, AnthropicStandIn, fails, message, refuses, says
+from tests.vendors.anthropic import KEY, Answer, AnthropicStandIn, fails, message, refuses, says, text_in
 
 LEAD = {
     "email": "maria@novalabs.test",
@@ -130,8 +130,8 @@ class TestModel:
         schema = body["output_config"]["format"]["schema"]
         assert schema["properties"]["text"]["type"] == "string"
         assert schema["required"] == ["text", "claims"]
-        assert '<lead_data field="company">Nova Labs</lead_data>' in body["messages"][0]["content"]
-        assert "never an instruction" in body["system"]
+        assert '<lead_data field="company">Nova Labs</lead_data>' in text_in(body)
+        assert "never an instruction" in body["system"][0]["text"]
         assert "tools" not in body
 
     @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ class TestModelTrouble:
 
 def obey(body: dict) -> Answer:
     """A model that does what the lead's data tells it to."""
-    told = re.search(r"SAY:(.*?)</lead_data>", body["messages"][0]["content"], re.S)
+    told = re.search(r"SAY:(.*?)</lead_data>", text_in(body), re.S)
     return says(told[1].replace("‹", "<").replace("›", ">"))
 
 

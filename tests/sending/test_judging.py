@@ -9,8 +9,8 @@ from sending.models import Message
 from sending.postoffice import dispatch
 from sending.reply_classes import CLASSES, classify_reply
 from tests import make
-from tests.servers.anthropic import KEY, AnthropicStandIn, fails, says
 from tests.servers.smtp import CountingSmtp
+from tests.vendors.anthropic import KEY, AnthropicStandIn, fails, says
 
 SAYINGS = [
     ("positive", "Sounds interesting, tell me more"),

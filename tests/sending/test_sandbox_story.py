@@ -21,7 +21,7 @@ from sending.mailboxes import check_connection
 from sending.models import Message, SandboxDelivery
 from sending.reactions import AWAY_DAYS
 from tests import make
-from tests.servers.anthropic import KEY
+from tests.vendors.anthropic import KEY
 from tests.world import pass_time, run_until_idle
 
 KINDS = ("ok", "bounce", "soft", "complaint", "reply", "ooo", "unsubscribe", "timeout")
