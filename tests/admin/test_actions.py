@@ -157,6 +157,7 @@ class TestVariables:
 
     def test_a_bad_name_is_refused_in_words(self, run, client):
         data = {"workspace": run.workspace_id, "name": "First Line", "output_type": "text", "prompt_template": "x"}
+        data["unsupported"] = "review"
         assert said(client.post(reverse("admin:leads_variable_add"), data))[0].startswith("error: Lower-case letters")
 
 

@@ -314,7 +314,8 @@ class TestAfterwards:
     def test_the_report_is_the_one_of_the_other_door(self, wide, api, answered):
         shown = data_of(wide.call("get_campaign_report", campaign_id=answered))
 
-        assert shown == api.data("GET", f"/campaigns/{answered}/report")
+        report = api.data("GET", f"/campaigns/{answered}/report")
+        assert shown == {name: value for name, value in report.items() if value is not None}  # tools leave nulls out
         assert (shown["emails_sent"], shown["replies"]) == (1, 1)
 
     def test_replies_say_how_many_more_there_are(self, wide, answered):
