@@ -9,6 +9,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from django.db import connection, models
+from django.db.models.lookups import Exact
 
 
 def insert_rows(model: type[models.Model], rows: list[dict], *, returning: str = "id") -> list:
@@ -46,6 +47,17 @@ def update_rows(model: type[models.Model], rows: list[dict], *, key: str = "id")
     with connection.cursor() as cursor:
         cursor.execute(sql, [_payload(fields, rows)])
         return cursor.rowcount
+
+
+def flushed_later() -> models.Q:
+    """A condition for an UPDATE outside of a transaction: true, and the answer does not wait for the disk (PostgreSQL).
+
+    For what no one has to know of until a later commit, which reaches the disk after it: WAL is written in order.
+    """
+    if connection.vendor != "postgresql" or connection.in_atomic_block:
+        return models.Q()
+    off = [models.Value("synchronous_commit"), models.Value("off"), models.Value(True)]
+    return models.Q(Exact(models.Func(*off, function="set_config", output_field=models.TextField()), "off"))
 
 
 def _fields(model, row: dict) -> list[models.Field]:

@@ -81,15 +81,14 @@ def commit(message: Message, *, now: datetime) -> bool:
     try:
         with transaction.atomic():
             departure = departure_of(message, now)
-            if not _ours(message).exists():
-                return False
             failpoints.hit("T3.locked")
             guards.check(departure)
             reserved = guards.reserve(departure)
             failpoints.hit("T3.reserved")
+            free_at = occupy(departure)
             if not move(
-                message, State.COMMITTED, token=message.token, committed_at=lease_now(), reserved=reserved,
-                caps=departure.caps, departed_at=now, next_free_at=occupy(departure),
+                message, State.COMMITTED, token=message.token, among=_ours(message), committed_at=lease_now(),
+                reserved=reserved, caps=departure.caps, departed_at=now, next_free_at=free_at,
             ):  # fmt: skip
                 raise Lost
             failpoints.hit("T3.committing")
@@ -109,6 +108,7 @@ def departure_of(message: Message, now: datetime) -> guards.Departure:
     mailbox = (
         Mailbox.objects.select_for_update(no_key=True, of=("self",))
         .select_related("workspace", "domain")
+        .defer("password", "imap_password")  # decrypting them is no small part of a commit
         .get(pk=message.mailbox_id)
     )
     return guards.Departure(message, lane or None, lead, mailbox, now)
@@ -168,10 +168,13 @@ def settle(message: Message, result: SendResult, *, now: datetime) -> None:
     before = message.state
     try:
         with transaction.atomic():
-            hold_rows(message, address=result.outcome == "refused")
+            if result.outcome != "sent":  # whose first writes take the very locks
+                hold_rows(message, address=result.outcome == "refused")
             SETTLERS[result.outcome](message, result, now)
             failpoints.hit("T5.settling")
         failpoints.hit("T5.settled")
+    except Lost:  # settled by another: what was counted went back with the transaction
+        pass
     except (DatabaseError, InterfaceError):
         message.state = before  # so that it can be written down once more
         raise
@@ -187,21 +190,21 @@ def hold_rows(message: Message, *, address: bool = False) -> None:
 
 
 def _sent(message: Message, result: SendResult, now: datetime) -> None:
-    moved = move(
+    book_sent(message, now=now)
+    if not move(
         message, State.SENT, token=message.token, settled_at=now, state_reason=result.detail[:400],
         provider_message_id=result.provider_id[:255],
-    )  # fmt: skip
-    if moved:
-        book_sent(message, now=now)
+    ):  # fmt: skip
+        raise Lost
 
 
 def book_sent(message: Message, *, now: datetime) -> None:
-    """The counters and the log line of a mail that left."""
+    """The counters and the log line of a mail that left. Lead, then mailbox: in the order in which T3 locks them."""
+    if message.lead_id:
+        record_activity(lead_id=message.lead_id, now=now, sent=1)
     Mailbox.objects.filter(pk=message.mailbox_id).update(
         total_sent_count=F("total_sent_count") + 1, spell_sent=F("spell_sent") + 1, last_sent_at=now
     )
-    if message.lead_id:
-        record_activity(lead_id=message.lead_id, now=now, sent=1)
     _log(message, "email.sent", f"Sent to {message.to_email}: {message.subject}", now)
 
 

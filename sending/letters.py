@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from outbound import failpoints
+from outbound.bulk import flushed_later
 from outbound.clock import real_now
 from sending.mime import Letter, letter_bytes, message_id_for
 from sending.models import Mailbox, Message, MessageBody
@@ -48,8 +49,9 @@ def parcel_for(message: Message) -> Parcel:
         tracked = _tracked(message)
         raw = letter_bytes(_letter(message, tracked.html))
         digest = hashlib.sha256(raw).hexdigest()
-        # In one statement: whoever clicks a link that left finds it stored.
-        if MessageBody.objects.filter(pk=body.pk, raw=None).update(raw=raw, sha256=digest, links=tracked.links):
+        # In one statement: whoever clicks a link that left finds it stored. On the disk with the commit before the dot.
+        first = MessageBody.objects.filter(flushed_later(), pk=body.pk, raw=None)
+        if first.update(raw=raw, sha256=digest, links=tracked.links):
             body.raw, body.sha256 = raw, digest
         else:  # another worker has made them since: the first ones count
             body.refresh_from_db(fields=["raw", "sha256"])
@@ -73,7 +75,7 @@ def _tracked(message: Message) -> Tracked:
 
 
 def _letter(message: Message, html: str) -> Letter:
-    earlier = _earlier_ids(message)
+    earlier = _earlier_ids([message])[message.pk] if message.earlier_ids is None else message.earlier_ids
     campaign = message.kind == Message.Kind.CAMPAIGN
     url = unsubscribe_url(message.workspace, message.id)
     return Letter(
@@ -92,7 +94,26 @@ def _letter(message: Message, html: str) -> Letter:
     )
 
 
-def _earlier_ids(message: Message) -> list[str]:
-    earlier = message.thread.messages.filter(state__in=[Message.State.SENT, Message.State.RECEIVED])
-    ids = earlier.filter(created_at__lte=message.created_at).exclude(pk=message.pk).order_by("created_at", "id")
-    return [each for each in ids.values_list("rfc_message_id", flat=True) if _TAG.fullmatch(each)][-_THREAD_IDS:]
+def know_threads(batch: list[Message]) -> None:
+    """One look at the threads of all that are still to be written, instead of one for each."""
+    new = [message for message in batch if not message.body.raw]
+    found = _earlier_ids(new)
+    for message in new:
+        message.earlier_ids = found[message.pk]
+
+
+def _earlier_ids(messages: list[Message]) -> dict:
+    """{message id: Message-IDs of what went to and fro on its thread before it, oldest first}."""
+    threads: dict = {message.thread_id: [] for message in messages}
+    told = Message.objects.filter(thread__in=threads, state__in=[Message.State.SENT, Message.State.RECEIVED])
+    for thread_id, pk, made, name in told.order_by("created_at", "id").values_list(
+        "thread_id", "pk", "created_at", "rfc_message_id"
+    ):
+        if _TAG.fullmatch(name):
+            threads[thread_id].append((pk, made, name))
+    return {
+        message.pk: [
+            name for pk, made, name in threads[message.thread_id] if made <= message.created_at and pk != message.pk
+        ][-_THREAD_IDS:]
+        for message in messages
+    }

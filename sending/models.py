@@ -315,6 +315,8 @@ class Message(WorkspaceOwned):
     # Set by the floor above once it has acted on the outcome.
     collected = models.BooleanField(default=False)
 
+    earlier_ids: list[str] | None = None  # of its thread, where letters.know_threads() has looked; no column
+
     objects = OwnedQuerySet.as_manager()
 
     class Meta:

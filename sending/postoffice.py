@@ -15,7 +15,7 @@ from apikeys.services import now_for
 from outbound import failpoints
 from outbound.clock import real_now
 from sending import ledger, reconcile, replay, sandbox_world
-from sending.letters import parcel_for
+from sending.letters import know_threads, parcel_for
 from sending.limits import gap_of
 from sending.models import Lane, Mailbox, Message
 from sending.providers import transport_for
@@ -24,6 +24,7 @@ from sending.providers.base import NotAccepted, SendResult
 logger = logging.getLogger(__name__)
 
 BATCH = 20
+SENT = Message.State.SENT
 # A dispatcher comes back for the rest: one mailbox with much to send must not keep ticks and other mailboxes waiting.
 TURN_SECONDS = 10.0
 # After this many seconds since the commit began the dot is not sent: the row is given back instead.
@@ -82,10 +83,12 @@ def drain(mailbox_id, *, stop: Callable[[], bool] = lambda: False) -> int:
     with transport_of(mailbox).open(mailbox) as session:
         while not stop() and ledger.may_try(mailbox):
             workspace = Workspace.objects.get(pk=mailbox.workspace_id)  # its clock may have been turned meanwhile
+            claimed = time.monotonic()
             batch = ledger.claim(mailbox, now=now_for(workspace), limit=_batch_size(mailbox, now_for(workspace)))
             if not batch:
                 break
-            handled += _send_batch(session, batch, workspace, stop)
+            know_threads(batch)
+            handled += _send_batch(session, batch, workspace, stop, claimed=claimed)
             mailbox.refresh_from_db()
     return handled
 
@@ -102,14 +105,26 @@ def _batch_size(mailbox: Mailbox, now: datetime) -> int:
     return BATCH if gap_of(mailbox, None) == timedelta(0) else 1
 
 
-def _send_batch(session, batch: list[Message], workspace: Workspace, stop) -> int:
-    """One after the other. Once one shows that the next cannot leave either, the rest goes back untouched."""
+def _send_batch(session, batch: list[Message], workspace: Workspace, stop, *, claimed: float) -> int:
+    """One after the other. Once one shows that the next cannot leave either, the rest goes back untouched.
+
+    `claimed`: the monotonic moment before their claim. While that is fresh, and nothing put the others off, their lease
+    need not be renewed: it covers the deadlines of all steps before the dot.
+    """
     for index, message in enumerate(batch):
         if stop():
             return index + _give_back(batch[index:])
-        if ledger.renew(message) and not _send(session, message, now=lambda: now_for(workspace)):
+        fresh = time.monotonic() - claimed < _lease_to_spare() and all(each.state == SENT for each in batch[:index])
+        if not fresh and not ledger.renew(message):
+            continue
+        if not _send(session, message, now=lambda: now_for(workspace)):
             return index + 1 + _give_back(batch[index + 1 :])
     return len(batch)
+
+
+def _lease_to_spare() -> float:
+    """Seconds that a claim may be old and still last through all steps before the dot; half is left for clocks."""
+    return (settings.CLAIM_LEASE_SECONDS - min(80, settings.SMTP_STEP_TIMEOUT_SECONDS * 4 / 3)) / 2
 
 
 def _give_back(rest: list[Message]) -> int:

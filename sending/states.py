@@ -17,17 +17,18 @@ class IllegalMove(Exception):
     """A bug: nothing may leave a final state, or skip one."""
 
 
-def move(message: Message, to: str, *, token, new_token=None, **fields) -> bool:
+def move(message: Message, to: str, *, token, new_token=None, among=None, **fields) -> bool:
     """Write the move if the row is still where `message` says and still ours; False when somebody else was faster.
 
     Every write is fenced by state and token: without it a late worker or reaper sends a mail twice. `new_token`: of the
-    attempt that begins with this move.
+    attempt that begins with this move. `among`: a queryset of messages that narrows it further.
     """
     if new_token:
         fields["token"] = new_token
     if to not in MOVES.get(message.state, frozenset()):
         raise IllegalMove(f"{message.state} → {to}")
-    changed = Message.objects.filter(pk=message.pk, state=message.state, token=token).update(state=to, **fields)
+    rows = Message.objects.all() if among is None else among
+    changed = rows.filter(pk=message.pk, state=message.state, token=token).update(state=to, **fields)
     if changed:
         message.state = to
         for name, value in fields.items():
