@@ -29,7 +29,9 @@ def main(arguments: list[str]) -> int:
 def _run(place: str, arguments: list[str]) -> int:
     name = {"sqlite": "SQLite and the embedded broker", "servers": "PostgreSQL and Redis"}[place]
     print(f"\n=== {name} ===", flush=True)
-    command = [sys.executable, "-m", "pytest", "-q", "-n", os.environ.get("TEST_PROCESSES", "2"), *arguments]
+    # worksteal: the long tests stand together at the end, and one process would be left with all of them.
+    several = ["-n", os.environ.get("TEST_PROCESSES", "2"), "--dist", "worksteal"]
+    command = [sys.executable, "-m", "pytest", "-q", *several, *arguments]
     return subprocess.run(command, cwd=ROOT, env={**os.environ, "TEST_ON": place}, check=False).returncode
 
 
