@@ -28,6 +28,8 @@ def test_it_has_every_field_of_the_contract(api, acme):
         "public_url": None,
         "confirm_launch_above": 500,
         "require_validation": False,
+        "tracking_url": None,
+        "ai_monthly_limit": None,
         "usage": {"leads": 1, "domains": 1, "mailboxes": 1},
         "limits": {
             "leads": None,

@@ -30,6 +30,7 @@ class TestCreating:
             "prefix",
             "scopes",
             "livemode",
+            "ai_monthly_limit",
             "last_used_at",
             "expires_at",
             "created_at",

@@ -92,7 +92,7 @@ def mails(db, settings):
 
 def _write(api) -> None:
     for name in ("plain", "rich"):
-        api.data("post", f"/variables/{name}/generate", {}, status=200)
+        api.data("post", f"/variables/{name}/generate", {"urgent": True}, status=200)
     for _ in range(4):
         VariableValue.objects.update(retry_at=None)
         write_due()
