@@ -308,12 +308,10 @@ class Message(WorkspaceOwned):
     reply_class = models.CharField(max_length=12, choices=ReplyClass, blank=True, default="")
     class_confidence = models.FloatField(null=True)
     class_by = models.CharField(max_length=6, choices=ClassBy, blank=True, default="")
-    # The rules are not sure, and the model has not been asked.
-    class_unsure = models.BooleanField(default=False)
+    class_unsure = models.BooleanField(default=False)  # the rules are not, and the model has not been asked
     # When a hard bounce of this mail of ours came in.
     hard_bounced_at = models.DateTimeField(null=True)
-    # Set by the floor above once it has acted on the outcome.
-    collected = models.BooleanField(default=False)
+    collected = models.BooleanField(default=False)  # set by the floor above once it has acted on the outcome
 
     earlier_ids: list[str] | None = None  # of its thread, where letters.know_threads() has looked; no column
 
