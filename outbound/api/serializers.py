@@ -28,9 +28,12 @@ class Input(serializers.Serializer):
 
 
 def _mended(field, value) -> str | None:
-    """A number would be written as text, and text be measured after its blanks are gone; in a list as well."""
+    """A number would be written as text or read as money, and text be measured after its blanks are gone; in a list as
+    well."""
     if isinstance(field, serializers.ListField) and isinstance(value, list):
         return next(filter(None, (_mended(field.child, each) for each in value)), None)
+    if isinstance(field, serializers.DecimalField) and isinstance(value, int | float):
+        return 'An amount is written as text, such as "20.00".'
     if not isinstance(field, serializers.CharField):
         return None
     if isinstance(value, int | float):

@@ -41,6 +41,11 @@ def test_it_has_every_field_of_the_contract(api, acme):
     }
 
 
+def test_an_amount_is_text(api, acme):
+    assert api.data("patch", "/account", {"ai_monthly_limit": "20.00"})["ai_monthly_limit"] == "20.00"
+    assert "as text" in str(api("patch", "/account", {"ai_monthly_limit": 20}).json()["details"]["ai_monthly_limit"])
+
+
 def test_limits_come_from_the_tier(api, acme):
     Workspace.objects.update(tier="growth", status="past_due")
 
