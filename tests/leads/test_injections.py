@@ -1,6 +1,6 @@
 """S25: orders to the model in lead data, against a model that obeys them. Looked at is what an SMTP server received.
 
-The model is played by tests/servers/anthropic.py `obeys`: it says everything that the data tells it to, decoded too,
+The model is played by tests/vendors/anthropic.py `obeys`: it says everything that the data tells it to, decoded too,
 and claims that the data says so. Whoever reviews approves all of it. What is left to stop it are the filters.
 """
 
@@ -20,8 +20,8 @@ from leads.writing import write_due
 from sending.postoffice import dispatch
 from tests import make
 from tests.base import Api
-from tests.servers.anthropic import KEY, AnthropicStandIn, obeys
 from tests.servers.smtp import CountingSmtp
+from tests.vendors.anthropic import KEY, AnthropicStandIn, obeys
 
 TEXTS = [
     line.replace("\\n", "\n")

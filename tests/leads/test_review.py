@@ -7,7 +7,7 @@ from leads.variables import update_variable
 from leads.writing import write_due
 from tests import make
 from tests.base import Api
-from tests.servers.anthropic import KEY, AnthropicStandIn, says
+from tests.vendors.anthropic import KEY, AnthropicStandIn, says
 
 PROMPT = "Write a line for {{first_name}} at {{company}}."
 GOOD = ("Hello Ann, how is Nova Labs?", [("first_name", "Ann"), ("company_name", "Nova Labs")])
