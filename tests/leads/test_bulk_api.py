@@ -23,19 +23,6 @@ def fates(answer) -> list[tuple]:
     return [(row["email"], row["status"]) for row in answer["results"]]
 
 
-@pytest.fixture
-def refuses_carol(db):
-    """The database itself refuses one address, as it would a row that we should have refused."""
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute("ALTER TABLE leads_lead ADD CONSTRAINT no_carol CHECK (email <> 'carol@new.com')")
-        else:
-            cursor.execute(
-                "CREATE TRIGGER no_carol BEFORE INSERT ON leads_lead WHEN NEW.email = 'carol@new.com' "
-                "BEGIN SELECT RAISE(ABORT, 'no'); END"
-            )
-
-
 class TestTheSeed:
     def test_its_answer_has_the_keys_and_words_of_the_seed(self, api, acme):
         there = make.lead(acme, "bob@acme.com")

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 
 from leads import imports
 from leads.models import Import, Lead
@@ -19,18 +18,6 @@ def reader_dies(batch: Import) -> None:
     """It was claimed, and its lease ran out."""
     assert imports._claim(batch.pk)
     Import.objects.filter(pk=batch.pk).update(lease_until=real_now() - timedelta(seconds=1))
-
-
-@pytest.fixture
-def refuses_carol(db):
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute("ALTER TABLE leads_lead ADD CONSTRAINT no_carol CHECK (email <> 'carol@new.com')")
-        else:
-            cursor.execute(
-                "CREATE TRIGGER no_carol BEFORE INSERT ON leads_lead WHEN NEW.email = 'carol@new.com' "
-                "BEGIN SELECT RAISE(ABORT, 'no'); END"
-            )
 
 
 def test_a_surprise_fails_that_import_and_no_other(acme, api, refuses_carol):
