@@ -15,14 +15,14 @@ import re
 import socket
 import socketserver
 import ssl
-import threading
 import time
 from collections.abc import Container
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-OK = ""
-XOAUTH2 = re.compile(r"user=([^\x00-\x1f]+)\x01auth=Bearer ([!-~]+)\x01\x01")
+from tests.servers.scripted import OK as OK  # one of its actions
+from tests.servers.scripted import XOAUTH2, Scripted
+
 TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"|(\((?:[^()"]|"[^"]*"|\([^()]*\))*\))|([^\s"()]+(?:\([^()]*\)\S*)?)')
 BODY = re.compile(r"BODY\.PEEK\[(HEADER\.FIELDS \(([^)]*)\))?\](?:<(\d+)\.(\d+)>)?", re.IGNORECASE)
 
@@ -89,7 +89,7 @@ USUAL = (
 )
 
 
-class ImapServer:
+class ImapServer(Scripted):
     """`tls` is a server context, used at once with `tls_first`, else after STARTTLS.
 
     `tokens`: the access tokens that XOAUTH2 takes; it is not offered without. `sasl_ir`: whether the sign-in may
@@ -112,28 +112,13 @@ class ImapServer:
         tokens: Container[str] | None = None,
         sasl_ir: bool = True,
     ):
+        super().__init__(script, Conversation)
         self.tokens, self.sasl_ir = tokens, sasl_ir
         self.user, self.password, self.idle = user, password, idle
         self.folders = {name: Box(name, tuple(flags)) for name, flags in folders}
-        self.script = {stage: list(a) if isinstance(a, list) else a for stage, a in (script or {}).items()}
         self.tls, self.tls_first = tls, tls_first
         self.connections, self.sign_ins, self.idling = 0, 0, 0
-        self.commands: list[str] = []
         self.fetched: list[tuple[str, int]] = []
-        self.lock = threading.RLock()
-        self.closing = threading.Event()
-        self.server = Listener(("127.0.0.1", 0), Conversation)
-        self.server.owner = self
-        self.host, self.port = "127.0.0.1", self.server.server_address[1]
-
-    def __enter__(self) -> "ImapServer":
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.closing.set()
-        self.server.shutdown()
-        self.server.server_close()
 
     def put(self, folder: str, raw: bytes, *, at: datetime | None = None) -> int:
         """Deliver a mail; its UID."""
@@ -160,22 +145,6 @@ class ImapServer:
 
     def verbs(self) -> list[str]:
         return [line.upper().removeprefix("UID ").split(" ")[0] for line in self.commands]
-
-    def action(self, stage: str) -> Action:
-        with self.lock:
-            action = self.script.get(stage, OK)
-            if isinstance(action, list):
-                action = action.pop(0) if len(action) > 1 else action[0]
-        return action
-
-
-class Listener(socketserver.ThreadingTCPServer):
-    daemon_threads = True
-    allow_reuse_address = True
-    owner: ImapServer
-
-    def handle_error(self, request, client_address):
-        """A client that leaves in the middle is the point of these tests, not news."""
 
 
 class Conversation(socketserver.BaseRequestHandler):

@@ -10,17 +10,14 @@ several lines joined by CR LF) or one of the objects below. `body` acts after it
 import base64
 import binascii
 import contextlib
-import re
 import select
 import socket
 import socketserver
 import ssl
-import threading
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 
-OK = ""  # the ordinary answer
-XOAUTH2 = re.compile(r"user=([^\x00-\x1f]+)\x01auth=Bearer ([!-~]+)\x01\x01")
+from tests.servers.scripted import OK, XOAUTH2, Scripted
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ class Gone(Exception):
     """The connection is over."""
 
 
-class ScriptedSmtp:
+class ScriptedSmtp(Scripted):
     """`features` are EHLO's lines; `tls` is a server context, used at once with `tls_first`, else after STARTTLS.
 
     `tokens`: the access tokens that XOAUTH2 takes; any, without.
@@ -95,54 +92,18 @@ class ScriptedSmtp:
         tls_first: bool = False,
         tokens: Container[str] | None = None,
     ):
+        super().__init__(script, Conversation)
         self.tokens = tokens
-        self.script = {stage: list(a) if isinstance(a, list) else a for stage, a in (script or {}).items()}
         self.features, self.tls, self.tls_first = features, tls, tls_first
         self.connections = 0
         self.open = 0  # conversations under way
-        self.commands: list[str] = []
         self.bodies: list[bytes] = []
         self.dots = 0  # read, and the mail kept or not
         self.starts: list[bytes] = []
         self.credentials: list[tuple[str, str]] = []
-        self.closing = threading.Event()
-        self.lock = threading.Lock()
-        self.server = Listener(("127.0.0.1", 0), Conversation)
-        self.server.owner = self
-        self.host, self.port = "127.0.0.1", self.server.server_address[1]
-
-    def __enter__(self) -> "ScriptedSmtp":
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.closing.set()
-        self.server.shutdown()
-        self.server.server_close()
 
     def verbs(self) -> list[str]:
         return [line.split(" ")[0].upper() for line in self.commands]
-
-    def action(self, stage: str) -> Action:
-        with self.lock:
-            action = self.script.get(stage, OK)
-            if isinstance(action, list):
-                action = action.pop(0) if len(action) > 1 else action[0]
-        return action
-
-
-class Listener(socketserver.ThreadingTCPServer):
-    daemon_threads = True
-    allow_reuse_address = True
-    owner: ScriptedSmtp
-
-    def server_bind(self):
-        # A fixed and small one: with a buffer that grows by itself, a whole mail may be gone into a server that hangs.
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-        super().server_bind()
-
-    def handle_error(self, request, client_address):
-        """A client that leaves in the middle is the point of these tests, not news."""
 
 
 @dataclass
