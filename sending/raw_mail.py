@@ -12,6 +12,7 @@ import quopri
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
 from email.parser import BytesFeedParser
@@ -157,7 +158,7 @@ def decode_value(value: str) -> str:
 def _decode_words(value: str) -> str:
     try:
         pieces = decode_header(value)
-    except (ValueError, LookupError, TypeError, binascii.Error):
+    except (HeaderParseError, ValueError, LookupError, TypeError):  # the first: base64 that is none
         return value
     return "".join(text if isinstance(text, str) else decode_bytes(text, charset or "") for text, charset in pieces)
 

@@ -355,6 +355,11 @@ class TestPoison:
             mail = read(f"{headers}\n{words}".encode("utf-8", "surrogatepass"))
             (mail.subject + mail.text + mail.message_id + mail.reply_text).encode()
 
+    def test_an_encoded_word_that_is_no_base64_is_shown_as_it_is(self):
+        assert read(b"From: bob@example.test\nSubject: =?UTF-8?B?AAAAA?= Mail failure\n\nHi\n").subject.endswith(
+            "Mail failure"
+        )
+
     @given(st.binary(max_size=2_000))
     @settings(max_examples=150, deadline=None)
     def test_no_bytes_raise(self, raw):
