@@ -15,6 +15,7 @@ from apikeys.services import now_for
 from outbound import failpoints
 from outbound.clock import real_now
 from sending import ledger, reconcile, replay, sandbox_world
+from sending.dot import send_dot
 from sending.letters import know_threads, parcel_for
 from sending.limits import gap_of
 from sending.models import Lane, Mailbox, Message
@@ -27,8 +28,6 @@ BATCH = 20
 SENT = Message.State.SENT
 # A dispatcher comes back for the rest: one mailbox with much to send must not keep ticks and other mailboxes waiting.
 TURN_SECONDS = 10.0
-# After this many seconds since the commit began the dot is not sent: the row is given back instead.
-DOT_WITHIN = 5.0
 LOST_IN_COMMIT = SendResult("try_later", detail="The database went away; nothing was sent.", retry_after=1)
 LOST_BEFORE_DOT = SendResult("try_later", detail="Too slow between commit and dot; nothing was sent.", retry_after=1)
 
@@ -144,14 +143,10 @@ def _send(session, message: Message, *, now: Callable[[], datetime]) -> bool:
     began = time.monotonic()
     if not _commit(handoff, message, now):
         return True
-    failpoints.hit("T3.committed")
-    if time.monotonic() - began > DOT_WITHIN:
-        handoff.abort()
+    result = send_dot(handoff, began=began)
+    if result is None:  # no dot was sent, and we know it: the row is given back
         ledger.settle(message, LOST_BEFORE_DOT, now=now())
         return True
-    failpoints.hit("dot.before")
-    result = handoff.commit()
-    failpoints.hit("dot.answered")
     _write_down(message, result, now)
     return result.blame != "connection"
 

@@ -21,6 +21,7 @@ from apikeys.services import now_for
 from outbound import failpoints
 from outbound.clock import lease_now, real_now
 from sending import guards, ledger
+from sending.dot import send_dot
 from sending.handover import ASKED_AGAIN_FOR
 from sending.letters import parcel_for
 from sending.models import Message
@@ -34,7 +35,7 @@ State = Message.State
 
 BATCH = 100
 REST = timedelta(minutes=5)  # between two questions about one mail
-DOT_WITHIN = 5.0  # seconds since the commit began, as for any other mail
+TOO_SLOW = SendResult("unknown", detail="too slow between commit and request.")
 STILL_OPEN = "Asked again under the same key: {}"
 NOT_NOW = "It is not asked again under its key for now: {}"
 
@@ -78,18 +79,7 @@ def _ask(session, message: Message) -> bool:
     if not committed:
         handoff.abort()
         return False
-    failpoints.hit("T3.committed")
-    return _answered(message, _dot(handoff, began), now)
-
-
-def _dot(handoff, began: float) -> SendResult:
-    if time.monotonic() - began > DOT_WITHIN:
-        handoff.abort()
-        return SendResult("unknown", detail="too slow between commit and request.")
-    failpoints.hit("dot.before")
-    result = handoff.commit()
-    failpoints.hit("dot.answered")
-    return result
+    return _answered(message, send_dot(handoff, began=began) or TOO_SLOW, now)
 
 
 def _answered(message: Message, result: SendResult, now: datetime) -> bool:

@@ -14,6 +14,7 @@ from leads.services import suppress
 from outbound.api.errors import Conflict, Invalid
 from outbound.clock import lease_now
 from sending import healing, ledger, oauth
+from sending.dot import DOT_WITHIN
 from sending.imap_watch import Watcher
 from sending.inbox import receive
 from sending.letters import public_url, rfc_message_id, tracking_url, unsubscribe_url
@@ -34,8 +35,8 @@ __all__ = [
     "wait_until_quiet", "watcher",
 ]  # fmt: skip
 
-# A committed message whose dot has not left by then never sends it (postoffice.DOT_WITHIN, and a second).
-QUIET_AFTER = timedelta(seconds=6)
+# A committed message whose dot has not left by then never sends it.
+QUIET_AFTER = timedelta(seconds=DOT_WITHIN + 1)
 
 
 watcher = Watcher()  # of this process, for its reader

@@ -90,7 +90,7 @@ MUTANTS = {
         f"{LEDGER}::TestCommit",
     ),
     "no_clock_before_the_dot": Mutant(
-        ((OFFICE, "if time.monotonic() - began > DOT_WITHIN:", "if False:"),),
+        (("sending/dot.py", "if time.monotonic() - began > DOT_WITHIN:", "if False:"),),
         f"{DEATHS}::TestF8AndF9",
     ),
     "a_dot_without_a_commit": Mutant(

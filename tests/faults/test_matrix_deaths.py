@@ -14,7 +14,7 @@ from campaigns.models import Campaign
 from outbound.audits import audit
 from outbound.clock import lease_now
 from outbound.env import ended_when_idle
-from sending import ledger, postoffice
+from sending import dot, ledger
 from sending.imap_watch import claim_due
 from sending.models import ImapWatch, Mailbox, Message, SendCounter
 from sending.postoffice import dispatch
@@ -139,7 +139,7 @@ class TestF8AndF9:
 
     def test_F9_asleep_between_commit_and_dot_it_sends_no_dot(self, live, server, monkeypatch):
         """And says so: what it knows was not sent needs nobody to decide on it."""
-        monkeypatch.setattr(postoffice, "DOT_WITHIN", 0.0)  # however short, it slept for longer
+        monkeypatch.setattr(dot, "DOT_WITHIN", 0.0)  # however short, it slept for longer
         message = one_letter(live)
         sleeper = Child(dispatch, faults="T3.committed=stop")
         assert sleeper.wait(stopped=True) == "stopped"
@@ -151,7 +151,7 @@ class TestF8AndF9:
         assert arrived_once(server, message)
 
     def test_F9_asleep_for_longer_than_the_grace_it_changes_nothing(self, live, server, monkeypatch):
-        monkeypatch.setattr(postoffice, "DOT_WITHIN", 0.0)
+        monkeypatch.setattr(dot, "DOT_WITHIN", 0.0)
         message = one_letter(live)
         sleeper = Child(dispatch, faults="T3.committed=stop")
         assert sleeper.wait(stopped=True) == "stopped"

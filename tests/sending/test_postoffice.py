@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from campaigns.runner import tick
-from sending import ledger, postoffice
+from sending import dot, ledger, postoffice
 from sending.mailboxes import retry_connections
 from sending.models import Lane, Mailbox, Message, SandboxDelivery, SendCounter
 from sending.postoffice import dispatch, drain
@@ -212,7 +212,7 @@ class TestTroubleOfOurOwn:
     def test_a_dot_that_would_be_late_is_not_sent_and_the_slots_come_back(self, post, monkeypatch):
         with CountingSmtp() as server:
             post(server)
-            monkeypatch.setattr(postoffice, "DOT_WITHIN", 0.0)  # every commit takes longer than that
+            monkeypatch.setattr(dot, "DOT_WITHIN", 0.0)  # every commit takes longer than that
             dispatch()
             assert server.messages == []
             assert states() == ["queued"]
@@ -225,7 +225,7 @@ class TestTroubleOfOurOwn:
     @pytest.mark.django_db(transaction=True)
     @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite locks no rows")
     def test_nor_one_that_waited_for_a_lock(self, post, monkeypatch):
-        monkeypatch.setattr(postoffice, "DOT_WITHIN", 0.3)
+        monkeypatch.setattr(dot, "DOT_WITHIN", 0.3)
         held, let_go = threading.Event(), threading.Event()
 
         def hold_the_lane():

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.db.models import DateTimeField, F
 
 from campaigns.models import Campaign, Enrollment
-from sending import postoffice
+from sending import dot
 from sending.models import Message
 from sending.postoffice import dispatch
 from tests import make
@@ -96,7 +96,7 @@ class World:
 
 
 def _overslept() -> None:
-    postoffice.DOT_WITHIN = 0.0
+    dot.DOT_WITHIN = 0.0
     dispatch()
 
 
